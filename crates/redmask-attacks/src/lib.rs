@@ -1,0 +1,1 @@
+//! Membership inference attacks on segmentation models and their controls.

@@ -1,0 +1,1 @@
+//! Readers, procedural scenes, decode limits, resizing, splits by group and data-set checks.

@@ -1,0 +1,1 @@
+//! Recipes, plans, the run store and the executor.

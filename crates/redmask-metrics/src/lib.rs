@@ -1,0 +1,1 @@
+//! Segmentation, membership and backdoor metrics with intervals; pure functions and accumulators.

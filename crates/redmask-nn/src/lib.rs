@@ -1,0 +1,1 @@
+//! CPU ops, blocks, encoders and segmentation networks on Burn.

@@ -1,0 +1,1 @@
+//! Backdoor poisoning as one grammar: trigger, placement, relabelling, selection.

@@ -1,0 +1,1 @@
+//! The result schema, tables, figures, HTML, CSV and comparison of runs.
