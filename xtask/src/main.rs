@@ -1,1 +1,44 @@
-fn main() {}
+//! Repository chores. `cargo xtask help` lists them.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool"
+)]
+
+mod ci;
+mod edges;
+mod generate;
+mod sizes;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  ci                 format, lints, docs, edges, sizes, generated files, tests (what .ci/run runs)
+  edges              check the crates' dependencies against the allowed-edge table
+  sizes              list Rust files over 500 lines; fail over 800
+  generate [--check] write docs/reference/cli.md from the binary's help (or check that it is current)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match args.first().map(String::as_str) {
+        Some("ci") => ci::run(),
+        Some("edges") => edges::check(),
+        Some("sizes") => sizes::check(),
+        Some("generate") => generate::run(args.iter().any(|a| a == "--check")),
+        Some("help") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("no command {other:?}\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
