@@ -1,1 +1,3 @@
 //! CPU ops, blocks, encoders and segmentation networks on Burn.
+
+pub mod ops;

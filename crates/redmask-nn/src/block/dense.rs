@@ -1,0 +1,30 @@
+//! Fully connected layer.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::init::Init;
+
+/// `torch.nn.Linear`, weight `[out, in]` as PyTorch stores it.
+#[derive(Module, Debug)]
+pub struct Dense {
+    /// `[out, in]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Dense {
+    /// From `input` to `output` features.
+    pub fn new(input: usize, output: usize, init: &Init<'_>) -> Self {
+        Self {
+            weight: init.weight([output, input]),
+            bias: init.bias(output, input),
+        }
+    }
+
+    /// `[n, in]` to `[n, out]`.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze::<2>()
+    }
+}

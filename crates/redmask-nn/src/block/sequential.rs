@@ -1,0 +1,119 @@
+//! Layers one after another, numbered as `torch.nn.Sequential` numbers them.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+
+use super::{Conv2d, Conv2dConfig, Norm, NormKind};
+use crate::init::Init;
+use crate::pass::Pass;
+
+/// `max(x, 0)`.
+#[derive(Module, Debug, Default)]
+pub struct Relu;
+
+/// `min(max(x, 0), 6)`.
+#[derive(Module, Debug, Default)]
+pub struct Relu6;
+
+/// Maximum over square windows; padding never wins.
+#[derive(Module, Debug)]
+pub struct MaxPool {
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+}
+
+impl MaxPool {
+    /// Windows of `kernel` squared, every `stride` pixels, with `padding` on each side.
+    pub fn new(kernel: usize, stride: usize, padding: usize) -> Self {
+        Self {
+            kernel,
+            stride,
+            padding,
+        }
+    }
+
+    /// `[n, c, h, w]` to `[n, c, (h + 2 padding - kernel) / stride + 1, ...]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        use burn::tensor::ops::MaxPoolOptions;
+        burn::tensor::module::max_pool2d(
+            x,
+            MaxPoolOptions::new([self.kernel; 2], [self.stride; 2], [self.padding; 2], [1; 2], false),
+        )
+    }
+}
+
+/// One entry of a [`Sequential`]. Entries without weights are there because they count in the numbering.
+#[derive(Module, Debug)]
+pub enum Layer {
+    /// A convolution.
+    Conv(Conv2d),
+    /// A normalisation.
+    Norm(Norm),
+    /// A rectifier.
+    Relu(Relu),
+    /// A clipped rectifier.
+    Relu6(Relu6),
+    /// A maximum pool.
+    MaxPool(MaxPool),
+    /// A sequence within the sequence.
+    Sequential(Sequential),
+}
+
+/// Layers one after another. Its parameters are named by position: `0.weight`, `1.running_mean`, ...
+#[derive(Module, Debug, Default)]
+pub struct Sequential {
+    /// In order.
+    pub layers: Vec<Layer>,
+}
+
+impl Sequential {
+    /// Convolution and normalisation: `0`, `1`.
+    pub fn conv_norm(conv: Conv2dConfig, norm: NormKind, init: &Init<'_>) -> Self {
+        let conv = conv.init(&init.index(0));
+        let norm = norm.init(conv.out_channels(), &init.index(1));
+        Self {
+            layers: vec![Layer::Conv(conv), Layer::Norm(norm)],
+        }
+    }
+
+    /// Convolution, normalisation, rectifier: `0`, `1`, `2`.
+    pub fn conv_norm_relu(conv: Conv2dConfig, norm: NormKind, init: &Init<'_>) -> Self {
+        Self::conv_norm(conv, norm, init).then(Layer::Relu(Relu))
+    }
+
+    /// Convolution, normalisation, clipped rectifier: `0`, `1`, `2`.
+    pub fn conv_norm_relu6(conv: Conv2dConfig, norm: NormKind, init: &Init<'_>) -> Self {
+        Self::conv_norm(conv, norm, init).then(Layer::Relu6(Relu6))
+    }
+
+    /// The same with one more layer.
+    #[must_use]
+    pub fn then(mut self, layer: Layer) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Runs all layers.
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        run_layers(&self.layers, x, pass)
+    }
+}
+
+/// Runs some layers; a normalisation followed by a rectifier is one operation.
+pub(crate) fn run_layers(layers: &[Layer], mut x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    let mut rest = layers;
+    loop {
+        (x, rest) = match rest {
+            [] => return x,
+            [Layer::Norm(norm), Layer::Relu(_), rest @ ..] => (norm.forward_relu(x, pass), rest),
+            [Layer::Norm(norm), rest @ ..] => (norm.forward(x, pass), rest),
+            [Layer::Conv(conv), rest @ ..] => (conv.forward(x, pass), rest),
+            [Layer::Relu(_), rest @ ..] => (relu(x), rest),
+            [Layer::Relu6(_), rest @ ..] => (x.clamp(0.0, 6.0), rest),
+            [Layer::MaxPool(pool), rest @ ..] => (pool.forward(x), rest),
+            [Layer::Sequential(inner), rest @ ..] => (inner.forward(x, pass), rest),
+        };
+    }
+}

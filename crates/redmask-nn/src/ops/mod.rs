@@ -1,0 +1,26 @@
+//! The tensor operations our networks are made of.
+//!
+//! Every function takes and returns plain Burn tensors, works on every device and is differentiable.
+//! On other devices than the CPU the stock Burn operations run.
+//!
+//! Shapes are `[n, c, h, w]` (batch, channels, height, width) throughout; convolution weights are
+//! `[out, in / groups, kh, kw]`, linear weights `[out, in]`: PyTorch's layouts.
+
+mod activation;
+mod conv;
+mod linear;
+mod norm;
+mod per_sample;
+mod pool;
+mod resize;
+
+pub use activation::{Activation, add_relu, relu};
+pub use conv::{add_bias, conv2d, conv2d_bias};
+pub use linear::linear;
+pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
+pub use per_sample::{Rec, Tape};
+pub use pool::max_pool2d;
+pub use resize::{resize_bilinear, upsample_nearest, upsample_nearest2x};
+
+/// Stride, padding, dilation and groups of a convolution.
+pub use burn::tensor::ops::ConvOptions;
