@@ -1,1 +1,6 @@
 //! The result schema, tables, figures, HTML, CSV and comparison of runs.
+//!
+//! The lab hands over [`schema::Results`], [`schema::Provenance`] and [`schema::ReportData`]; everything here is drawn from
+//! those three and nothing is measured.
+
+pub mod schema;
