@@ -1,0 +1,208 @@
+//! The run store: plain folders named after the hash of what made them.
+//!
+//! ```text
+//! STORE/.lock                     shared by every run that uses the store
+//! STORE/locks/<kind>-<hash>       held by the process that computes this stage
+//! STORE/<kind>/<hash>.partial/    being computed, or left by a process that died
+//! STORE/<kind>/<hash>/            finished: stage.json and what it lists
+//! ```
+//!
+//! A finished folder appears by one rename and is never written again. Several runs, on several machines if the file
+//! system has locks, may share a store: whoever comes second waits for the first and reads its output.
+
+mod key;
+mod kind;
+mod lock;
+mod record;
+mod slot;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use redmask_core::{Error, Result, Session};
+
+pub use key::StageKey;
+pub use kind::StageKind;
+pub use lock::{FileLock, holder};
+pub use record::{StageCost, StageRecord, Stored, StoredFile};
+pub use slot::{Slot, write_atomically};
+
+const PARTIAL: &str = ".partial";
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    _in_use: FileLock,
+}
+
+/// What [`Store::begin`] found.
+#[derive(Debug)]
+pub enum Begin {
+    /// The stage is finished; another run may have done it while this one waited.
+    Done(Stored),
+    /// The stage is this process's to compute.
+    Todo(Slot),
+}
+
+impl Store {
+    /// Opens or creates the store at `root`. If no other run uses it, what dead processes left is swept first.
+    ///
+    /// # Errors
+    /// If the folder cannot be created, locked or swept.
+    pub fn open(root: &Path) -> Result<Self> {
+        let locks = root.join("locks");
+        fs::create_dir_all(&locks).map_err(|e| Error::io(&locks, "creating", e))?;
+        let in_use = root.join(".lock");
+        if let Some(alone) = FileLock::try_exclusive(&in_use)? {
+            sweep(root)?;
+            drop(alone);
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            _in_use: FileLock::shared(&in_use)?,
+        })
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The finished stage with this key.
+    ///
+    /// # Errors
+    /// If its record is damaged.
+    pub fn find(&self, key: StageKey) -> Result<Option<Stored>> {
+        find(&self.root, key)
+    }
+
+    /// Claims a stage: its output if finished, else the right to compute it. Waits while another process computes it.
+    ///
+    /// # Errors
+    /// If the system refuses, a record is damaged, or the wait is cancelled.
+    pub fn begin(&self, key: StageKey, session: &Session) -> Result<Begin> {
+        if let Some(stored) = self.find(key)? {
+            return Ok(Begin::Done(stored));
+        }
+        let lock = self
+            .root
+            .join("locks")
+            .join(format!("{}-{}", key.kind, key.hash));
+        let lock = FileLock::exclusive(&lock, &session.cancel, || {
+            session
+                .progress
+                .line(&format!("waiting for another run that computes {key}"));
+        })?;
+        // The process we waited for may have finished it.
+        if let Some(stored) = self.find(key)? {
+            return Ok(Begin::Done(stored));
+        }
+        let complete = folder(&self.root, key);
+        let partial = partial(&complete);
+        Ok(Begin::Todo(Slot::new(key, partial, complete, lock)?))
+    }
+
+    /// Every finished stage whose record can be read, for estimates.
+    pub fn finished(&self) -> Vec<StageRecord> {
+        finished(&self.root)
+    }
+}
+
+/// The finished stage with this key in the store at `root`, without opening (or creating) the store.
+///
+/// # Errors
+/// If its record is damaged.
+pub fn find(root: &Path, key: StageKey) -> Result<Option<Stored>> {
+    let dir = folder(root, key);
+    if dir.is_dir() {
+        Stored::open(dir, key).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Whether an earlier sitting left checkpoints of this stage.
+pub fn has_partial(root: &Path, key: StageKey) -> bool {
+    key.kind.resumes() && partial(&folder(root, key)).is_dir()
+}
+
+/// The records of all finished stages in the store at `root`, sorted by path; damaged ones are passed over.
+pub fn finished(root: &Path) -> Vec<StageRecord> {
+    let mut records = Vec::new();
+    for kind in StageKind::ALL {
+        for name in names(&root.join(kind.as_str())) {
+            let path = root.join(kind.as_str()).join(&name).join(record::RECORD);
+            let record = fs::read(&path).ok();
+            records.extend(record.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
+        }
+    }
+    records
+}
+
+fn folder(root: &Path, key: StageKey) -> PathBuf {
+    root.join(key.kind.as_str()).join(key.hash.to_hex())
+}
+
+fn partial(complete: &Path) -> PathBuf {
+    let mut name = complete.file_name().unwrap_or_default().to_owned();
+    name.push(PARTIAL);
+    complete.with_file_name(name)
+}
+
+/// The names in a folder, sorted; none if it does not exist.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Removes what dead processes left, while the store is ours alone: partial folders of stages that start over, scratch
+/// files of interrupted writes inside those that resume, and lock files.
+fn sweep(root: &Path) -> Result<()> {
+    for kind in StageKind::ALL {
+        let dir = root.join(kind.as_str());
+        for name in names(&dir) {
+            let path = dir.join(&name);
+            if !name.ends_with(PARTIAL) {
+                continue;
+            }
+            if kind.resumes() {
+                sweep_scratch(&path)?;
+                // Succeeds only when nothing is left to resume from.
+                let _ = fs::remove_dir(&path);
+            } else {
+                fs::remove_dir_all(&path).map_err(|e| Error::io(&path, "removing", e))?;
+            }
+        }
+    }
+    for name in names(&root.join("locks")) {
+        let path = root.join("locks").join(name);
+        fs::remove_file(&path).map_err(|e| Error::io(&path, "removing", e))?;
+    }
+    Ok(())
+}
+
+fn sweep_scratch(dir: &Path) -> Result<()> {
+    for name in names(dir) {
+        let path = dir.join(&name);
+        if path.extension().is_some_and(|e| e == "tmp") {
+            let removed = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(|e| Error::io(&path, "removing", e))?;
+        } else if path.is_dir() {
+            sweep_scratch(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
