@@ -6,6 +6,7 @@ mod condition;
 mod figure;
 mod file;
 mod measurement;
+mod metric;
 mod picture;
 mod provenance;
 mod report_data;
@@ -21,6 +22,7 @@ pub use figure::{
 };
 pub use file::write_atomic;
 pub use measurement::{Counts, Measurement, MeasurementKey, Published};
+pub use metric::{METRICS, Metric};
 pub use picture::{ExposedRecord, ExposedRecords, PictureGrid, PictureRow, Png};
 pub use provenance::{
     DataBinding, Hardware, PROVENANCE_VERSION, Provenance, StageTime, WeightsOrigin,

@@ -164,3 +164,134 @@ impl TryFrom<Unchecked> for Results {
         Self::new(raw.measurements, raw.warnings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::schema::{Condition, Unit};
+
+    fn auc(data: &str, value: f64) -> Measurement {
+        Measurement::new("membership.loss.auc", Unit::Fraction, value).condition("data", data)
+    }
+
+    #[test]
+    fn name_and_conditions_are_unique() {
+        let twice = vec![auc("a", 0.5), auc("b", 0.5), auc("a", 0.6)];
+        let problem = Results::new(twice, vec![]).unwrap_err().to_string();
+        assert!(
+            problem.contains("membership.loss.auc [data=a]"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn a_whole_number_is_one_condition_however_it_is_stored() {
+        let as_count = auc("a", 0.5).condition("rate", 1u64);
+        let as_number = auc("a", 0.5).condition("rate", 1.0);
+        assert!(Results::new(vec![as_count, as_number], vec![]).is_err());
+    }
+
+    #[test]
+    fn rates_sort_as_numbers() {
+        let at = |rate: f64| auc("a", 0.5).condition("rate", rate);
+        let results = Results::new(vec![at(0.1), at(0.02), at(0.05)], vec![]).unwrap();
+        let rates: Vec<_> = results
+            .measurements()
+            .iter()
+            .map(|m| &m.conditions["rate"])
+            .collect();
+        assert_eq!(
+            rates,
+            [
+                &Condition::from(0.02),
+                &Condition::from(0.05),
+                &Condition::from(0.1)
+            ]
+        );
+    }
+
+    #[test]
+    fn malformed_measurements_are_refused() {
+        let faults = [
+            auc("a", f64::NAN),
+            auc("a", f64::INFINITY),
+            auc("a", 0.5).interval(0.6, 0.4),
+            Measurement {
+                high: None,
+                ..auc("a", 0.5).interval(0.4, 0.6)
+            },
+            Measurement {
+                seeds: vec![1],
+                ..auc("a", 0.5)
+            },
+            auc("a", 0.5).condition("rate", f64::NAN),
+            auc("a", 0.5).condition("Rate", 0.1),
+            auc("a", 0.5).per_seed([(3, 0.4), (3, 0.6)]),
+        ];
+        for fault in faults {
+            assert!(
+                Results::new(vec![fault.clone()], vec![]).is_err(),
+                "{fault:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn reading_names_the_file_and_the_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        std::fs::write(&path, r#"{"schema_version": 7, "novel": true}"#).unwrap();
+        let problem = Results::read(&path).unwrap_err().to_string();
+        assert!(
+            problem.contains("results.json") && problem.contains("version 7"),
+            "{problem}"
+        );
+        std::fs::write(&path, "{").unwrap();
+        assert!(
+            Results::read(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("results.json")
+        );
+        assert!(Results::read(&folder.path().join("none.json")).is_err());
+    }
+
+    #[test]
+    fn writing_replaces_whole_files_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        std::fs::write(&path, "old").unwrap();
+        let results = Results::new(vec![auc("a", 0.5)], vec![]).unwrap();
+        results.write(&path).unwrap();
+        assert_eq!(Results::read(&path).unwrap(), results);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+        // A folder in the way makes the rename fail after the partial file was written.
+        let blocked = folder.path().join("blocked.json");
+        std::fs::create_dir_all(blocked.join("full")).unwrap();
+        assert!(results.write(&blocked).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn order_of_measuring_does_not_show(values in proptest::collection::vec(0.0..=1.0f64, 1..12), turn in 0usize..12) {
+            let list: Vec<_> = values.iter().enumerate().map(|(i, &v)| auc(&format!("d{i}"), v)).collect();
+            let mut turned = list.clone();
+            turned.rotate_left(turn % list.len());
+            let one = serde_json::to_string(&Results::new(list, vec![]).unwrap()).unwrap();
+            let other = serde_json::to_string(&Results::new(turned, vec![]).unwrap()).unwrap();
+            prop_assert_eq!(one, other);
+        }
+
+        #[test]
+        fn json_gives_back_every_bit(value in 0.0..=1.0f64, seed: u64, rate in -1e300..1e300f64) {
+            let m = auc("a", value).condition("rate", rate).per_seed([(seed, value)]);
+            let results = Results::new(vec![m], vec![]).unwrap();
+            let back: Results = serde_json::from_str(&serde_json::to_string(&results).unwrap()).unwrap();
+            prop_assert_eq!(back, results);
+        }
+    }
+}
