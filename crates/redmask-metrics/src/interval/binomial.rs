@@ -1,0 +1,125 @@
+//! Clopper-Pearson: the exact interval of a binomial proportion (Clopper and Pearson 1934).
+
+use statrs::function::beta::beta_reg;
+
+use super::Interval;
+use crate::error::{MetricError, Result, open_fraction};
+
+/// The two-sided interval of `successes / trials` that misses the true proportion with a chance of at most `alpha`.
+///
+/// ```
+/// use redmask_metrics::interval::clopper_pearson;
+/// let fpr = clopper_pearson(4, 500, 0.05)?;
+/// assert_eq!(fpr.value, 0.008);
+/// assert!((fpr.low - 0.002183908).abs() < 1e-9 && (fpr.high - 0.020355633).abs() < 1e-9);
+/// // No success at all: from 0 to 1 - (alpha / 2)^(1 / n).
+/// let none = clopper_pearson(0, 500, 0.05)?;
+/// assert_eq!(none.low, 0.0);
+/// assert!((none.high - (1.0 - 0.025f64.powf(1.0 / 500.0))).abs() < 1e-12);
+/// # Ok::<(), redmask_metrics::MetricError>(())
+/// ```
+///
+/// # Errors
+/// If `trials` is 0, `successes` exceeds it, or `alpha` is not strictly between 0 and 1.
+pub fn clopper_pearson(successes: u64, trials: u64, alpha: f64) -> Result<Interval> {
+    Ok(Interval {
+        value: successes as f64 / trials as f64,
+        low: clopper_pearson_lower(successes, trials, alpha / 2.0)?,
+        high: clopper_pearson_upper(successes, trials, alpha / 2.0)?,
+    })
+}
+
+/// The one-sided lower bound that exceeds the true proportion with a chance of at most `alpha`.
+///
+/// # Errors
+/// As [`clopper_pearson`].
+pub fn clopper_pearson_lower(successes: u64, trials: u64, alpha: f64) -> Result<f64> {
+    check(successes, trials, alpha)?;
+    if successes == 0 {
+        return Ok(0.0);
+    }
+    let (k, n) = (successes as f64, trials as f64);
+    if successes == trials {
+        return Ok(alpha.powf(1.0 / n));
+    }
+    Ok(beta_quantile(alpha, k, n - k + 1.0))
+}
+
+/// The one-sided upper bound that the true proportion exceeds with a chance of at most `alpha`.
+///
+/// # Errors
+/// As [`clopper_pearson`].
+pub fn clopper_pearson_upper(successes: u64, trials: u64, alpha: f64) -> Result<f64> {
+    check(successes, trials, alpha)?;
+    if successes == trials {
+        return Ok(1.0);
+    }
+    let (k, n) = (successes as f64, trials as f64);
+    if successes == 0 {
+        return Ok(-(alpha.ln() / n).exp_m1());
+    }
+    // The mirror image keeps the small tail at 0, where the quantile has its full relative precision.
+    Ok(1.0 - beta_quantile(alpha, n - k, k + 1.0))
+}
+
+fn check(successes: u64, trials: u64, alpha: f64) -> Result<()> {
+    open_fraction("the error level of an interval", alpha)?;
+    if trials == 0 {
+        return Err(MetricError::Empty("the set of trials"));
+    }
+    if successes > trials {
+        return Err(MetricError::SizeMismatch {
+            what: "successes and trials",
+            left: successes.to_string(),
+            right: trials.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// The `p` quantile of Beta(a, b), to the last bit that its distribution function resolves. Bisection cannot
+/// leave the unit interval or stall, whatever the tail.
+fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    let (mut low, mut high) = (0.0f64, 1.0f64);
+    loop {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            return middle;
+        }
+        if beta_reg(a, b, middle) < p {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_successes_mirror_no_success() {
+        let (none, all) = (
+            clopper_pearson(0, 40, 0.1).unwrap(),
+            clopper_pearson(40, 40, 0.1).unwrap(),
+        );
+        assert!((none.high - (1.0 - all.low)).abs() < 1e-14);
+        assert_eq!(all.high, 1.0);
+    }
+
+    #[test]
+    fn one_trial_has_a_closed_form() {
+        // One success of two: P(X >= 1) = 1 - (1 - p)^2.
+        let low = clopper_pearson_lower(1, 2, 0.05).unwrap();
+        assert!((1.0 - (1.0 - low).powi(2) - 0.05).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(clopper_pearson(1, 0, 0.05).is_err());
+        assert!(clopper_pearson(3, 2, 0.05).is_err());
+        assert!(clopper_pearson(1, 2, 0.0).is_err());
+        assert!(clopper_pearson(1, 2, f64::NAN).is_err());
+    }
+}
