@@ -8,6 +8,7 @@
 
 mod input;
 mod outcome;
+mod statistics;
 mod threshold;
 
 use std::fmt::Debug;
@@ -19,6 +20,7 @@ pub use outcome::{
     Decision, Diagnostics, EpochScores, EpochSpread, MembershipOutcome, RecordScore, Spread,
     ThresholdSource,
 };
+pub use statistics::{MembershipStatistics, PpvAtPrior, RateAtFpr, StatisticsConfig};
 pub use threshold::best_balanced_threshold;
 
 /// An attack that tells members from non-members.

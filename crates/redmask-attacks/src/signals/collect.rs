@@ -1,7 +1,9 @@
 //! Signals of a whole data set under a model.
 
 use rayon::prelude::*;
-use redmask_core::{Error, Prediction, Predictor, Result, Sample, SegDataset, Session};
+use redmask_core::{
+    Error, Prediction, Predictor, Result, Sample, ScoreKind, Scores, SegDataset, Session,
+};
 
 use super::pass::{SignalConfig, record_signals};
 use super::signal::RecordSignals;
@@ -39,11 +41,12 @@ pub fn predict_in_batches(
     Ok(())
 }
 
-/// The signals of every record of `data` under `predictor`, in order.
+/// The signals of every record of `data` under `predictor`, in order. Labels without scores count as certain
+/// predictions; [`super::Signal::access`] says which signals that leaves meaningful.
 ///
 /// # Errors
-/// As [`predict_in_batches`]; [`Error::Unsupported`] if the model gives labels only; [`Error::Numeric`] naming the
-/// record if it has no labelled pixel or a class the model does not score.
+/// As [`predict_in_batches`]; [`Error::Numeric`] naming the record if it has no labelled pixel or a class the model
+/// does not score.
 pub fn collect(
     predictor: &dyn Predictor,
     data: &dyn SegDataset,
@@ -53,7 +56,7 @@ pub fn collect(
 ) -> Result<Vec<RecordSignals>> {
     let mut all = Vec::with_capacity(data.len());
     predict_in_batches(predictor, data, batch, session, |_, samples, prediction| {
-        let scores = prediction.into_scores()?;
+        let scores = scores_of(prediction, predictor.class_count())?;
         let [n, k, h, w] = scores.shape();
         if n != samples.len() || size(&samples[0]) != (h, w) {
             return Err(Error::Internal(format!(
@@ -77,6 +80,27 @@ pub fn collect(
     Ok(all)
 }
 
+/// Scores as they are, labels as one-hot probabilities.
+pub(crate) fn scores_of(prediction: Prediction, classes: usize) -> Result<Scores> {
+    let maps = match prediction {
+        Prediction::Scores(scores) => return Ok(scores),
+        Prediction::Labels(maps) => maps,
+    };
+    let Some(first) = maps.first() else {
+        return Err(Error::Internal("a prediction of no image".to_owned()));
+    };
+    let (h, w) = (first.height(), first.width());
+    let mut data = vec![0.0; maps.len() * classes * h * w];
+    for (image, map) in data.chunks_exact_mut(classes * h * w).zip(&maps) {
+        for (i, &label) in map.data().iter().enumerate() {
+            if usize::from(label) < classes {
+                image[usize::from(label) * h * w + i] = 1.0;
+            }
+        }
+    }
+    Scores::new(ScoreKind::Probabilities, [maps.len(), classes, h, w], data)
+}
+
 fn size(sample: &Sample) -> (usize, usize) {
     (sample.labels.height(), sample.labels.width())
 }
@@ -87,5 +111,67 @@ fn name_record(error: Error, sample: &Sample) -> Error {
             Error::numeric(format!("{what} of {}", sample.id), problem)
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use redmask_core::Seed;
+
+    use super::*;
+    use crate::signals::Signal;
+    use crate::testing::{Discs, Memoriser, part};
+
+    #[test]
+    fn the_batch_size_changes_nothing() {
+        let data: Arc<dyn SegDataset> = Arc::new(Discs::new(7, 9, 1, Seed::root(1)));
+        let model = Memoriser::new(&part(&data, 0..3), 1.0, Seed::root(2));
+        let of = |batch| {
+            collect(
+                &model,
+                data.as_ref(),
+                batch,
+                &SignalConfig::default(),
+                &Session::default(),
+            )
+            .expect("sound records")
+        };
+        assert_eq!(of(1), of(3));
+        assert_eq!(of(7).len(), 7);
+    }
+
+    #[test]
+    fn labels_give_the_label_only_signals() {
+        let data: Arc<dyn SegDataset> = Arc::new(Discs::new(4, 9, 1, Seed::root(1)));
+        let members = part(&data, 0..2);
+        let of = |model: Memoriser| {
+            collect(
+                &model,
+                data.as_ref(),
+                2,
+                &SignalConfig::default(),
+                &Session::default(),
+            )
+            .expect("sound records")
+        };
+        let scores = of(Memoriser::new(&members, 1.0, Seed::root(2)));
+        let labels = of(Memoriser::new(&members, 1.0, Seed::root(2)).labels_only());
+        for signal in [Signal::PixelAccuracy, Signal::MeanIou, Signal::BoundaryF1] {
+            for (a, b) in scores.iter().zip(&labels) {
+                assert_eq!(signal.of(a), signal.of(b));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancelled_session_stops() {
+        let data: Arc<dyn SegDataset> = Arc::new(Discs::new(2, 9, 1, Seed::root(1)));
+        let model = Memoriser::new(&part(&data, 0..1), 1.0, Seed::root(2));
+        let session = Session::default();
+        session.cancel.cancel();
+        let stopped = collect(&model, data.as_ref(), 1, &SignalConfig::default(), &session);
+        assert!(matches!(stopped, Err(Error::Interrupted)));
     }
 }

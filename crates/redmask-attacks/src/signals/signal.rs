@@ -1,5 +1,6 @@
 //! The signals of a record, by name.
 
+use redmask_core::Access;
 use serde::{Deserialize, Serialize};
 
 use super::confidence::{logit_confidence, logit_of_loss};
@@ -123,9 +124,19 @@ impl Signal {
         self != Self::Entropy
     }
 
-    /// Whether labels alone give it.
-    pub fn is_label_only(self) -> bool {
-        matches!(self, Self::PixelAccuracy | Self::MeanIou | Self::BoundaryF1)
+    /// The least a model must offer. A loss of labels alone is that of certain predictions, which still ranks records;
+    /// margins and entropies of certain predictions do not.
+    pub fn access(self) -> Access {
+        match self {
+            Self::Confidence
+            | Self::Margin
+            | Self::Hinge
+            | Self::BalancedMargin
+            | Self::BoundaryMargin
+            | Self::Entropy
+            | Self::ModifiedEntropy => Access::Scores,
+            _ => Access::Labels,
+        }
     }
 
     /// Its value, oriented.
