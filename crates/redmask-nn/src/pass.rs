@@ -4,13 +4,15 @@
 //! layer, where records miss them and clones share them. Here the mode is an argument, and statistics are written back
 //! by one explicit [`Pass::commit`].
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Tensor, TensorData};
-use rand::Rng;
+use rand::RngExt;
 use redmask_core::Seed;
+
+use crate::ops::{Rec, Tape};
 
 /// How layers with two behaviours behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,7 @@ pub struct Pass {
     dropout: Seed,
     draws: AtomicU64,
     statistics: Mutex<Vec<Statistic>>,
+    tape: Option<Arc<Tape>>,
 }
 
 impl Pass {
@@ -55,7 +58,22 @@ impl Pass {
             dropout,
             draws: AtomicU64::new(0),
             statistics: Mutex::new(Vec::new()),
+            tape: None,
         }
+    }
+
+    /// The same pass, with the gradients of weights going to `tape` sample by sample.
+    #[must_use]
+    pub fn with_tape(self, tape: Arc<Tape>) -> Self {
+        Self {
+            tape: Some(tape),
+            ..self
+        }
+    }
+
+    /// Where the gradient of parameter `id` is recorded, for the operations in [`crate::ops`].
+    pub(crate) fn record(&self, id: ParamId) -> Rec {
+        self.tape.as_ref().map(|tape| (Arc::clone(tape), id))
     }
 
     /// Training or evaluation.
@@ -115,7 +133,8 @@ struct Commit(Vec<Statistic>);
 
 impl ModuleMapper for Commit {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let mut updates = self.0.iter().filter(|s| s.id == param.id).peekable();
+        let id = param.id;
+        let mut updates = self.0.iter().filter(|s| s.id == id).peekable();
         if updates.peek().is_none() {
             return param;
         }

@@ -2,9 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::module::{batch_norm, batch_norm_train};
 
 use crate::init::Init;
+use crate::ops::{self, Activation};
 use crate::pass::{Mode, Pass};
 
 /// `torch.nn.BatchNorm2d`: biased variance to normalise, unbiased variance for the running statistic, momentum 0.1,
@@ -47,17 +47,17 @@ impl BatchNorm2d {
         }
     }
 
-    /// `[n, c, h, w]` to the same shape. A training pass takes the new running statistics along.
+    /// `[n, c, h, w]` to the same shape, then `activation`. A training pass takes the new running statistics along.
     ///
     /// # Panics
     /// In training with one value per channel, whose variance is undefined.
-    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if pass.mode() == Mode::Eval {
             // Detached: a blanket `unfreeze` would otherwise turn the statistics into trainable weights.
             let mean = self.running_mean.val().detach();
             let variance = self.running_var.val().detach();
-            return batch_norm(x, weight, bias, mean, variance, self.eps);
+            return ops::batch_norm_eval(x, weight, bias, mean, variance, self.eps, activation);
         }
         let [n, _, h, w] = x.dims();
         let count = (n * h * w) as f64;
@@ -65,7 +65,7 @@ impl BatchNorm2d {
             count > 1.0,
             "batch normalisation cannot train on one value per channel: use larger images or batches"
         );
-        let result = batch_norm_train(x, weight, bias, self.eps);
+        let result = ops::batch_norm_train(x, weight, bias, self.eps, activation);
         let unbiased = result.variance.inner().mul_scalar(count / (count - 1.0));
         pass.push_statistic(self.running_mean.id, result.mean.inner(), self.momentum);
         pass.push_statistic(self.running_var.id, unbiased, self.momentum);

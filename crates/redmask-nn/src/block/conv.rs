@@ -2,9 +2,9 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
-use burn::tensor::ops::ConvOptions;
 
 use crate::init::Init;
+use crate::ops::{self, ConvOptions};
 use crate::pass::Pass;
 
 /// A convolution with a square kernel, `torch.nn.Conv2d`.
@@ -108,19 +108,25 @@ impl Conv2dConfig {
 
 impl Conv2d {
     /// `[n, in, h, w]` to `[n, out, (h + 2 padding - dilation (k - 1) - 1) / stride + 1, ...]`.
-    pub fn forward(&self, x: Tensor<4>, _pass: &Pass) -> Tensor<4> {
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let options = ConvOptions::new(
             [self.stride; 2],
             [self.padding; 2],
             [self.dilation; 2],
             self.groups,
         );
-        burn::tensor::module::conv2d(
-            x,
-            self.weight.val(),
-            self.bias.as_ref().map(|b| b.val()),
-            options,
-        )
+        let weight = self.weight.val();
+        let record = pass.record(self.weight.id);
+        match &self.bias {
+            None => ops::conv2d(x, weight, options, record),
+            Some(bias) => ops::conv2d_bias(
+                x,
+                weight,
+                bias.val(),
+                options,
+                [record, pass.record(bias.id)],
+            ),
+        }
     }
 
     /// Output channels.

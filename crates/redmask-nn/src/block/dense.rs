@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Init;
+use crate::ops;
+use crate::pass::Pass;
 
 /// `torch.nn.Linear`, weight `[out, in]` as PyTorch stores it.
 #[derive(Module, Debug)]
@@ -24,7 +26,12 @@ impl Dense {
     }
 
     /// `[n, in]` to `[n, out]`.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze::<2>()
+    pub fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        ops::linear(
+            x,
+            self.weight.val(),
+            Some(self.bias.val()),
+            [pass.record(self.weight.id), pass.record(self.bias.id)],
+        )
     }
 }

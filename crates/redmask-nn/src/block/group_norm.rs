@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Init;
+use crate::ops::{self, Activation};
+use crate::pass::Pass;
 
 /// `torch.nn.GroupNorm`: each sample is normalised by itself, so nothing couples the records of a batch.
 #[derive(Module, Debug)]
@@ -27,15 +29,17 @@ impl GroupNorm {
         }
     }
 
-    /// `[n, c, h, w]` to the same shape.
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let [n, c, h, w] = x.dims();
-        let grouped = x.reshape([n, self.groups, c / self.groups * h * w]);
-        let mean = grouped.clone().mean_dim(2);
-        let centred = grouped - mean;
-        let variance = centred.clone().powi_scalar(2).mean_dim(2);
-        let normalised = (centred / (variance + self.eps).sqrt()).reshape([n, c, h, w]);
-        normalised * self.weight.val().reshape([1, c, 1, 1]) + self.bias.val().reshape([1, c, 1, 1])
+    /// `[n, c, h, w]` to the same shape, then `activation`.
+    pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
+        ops::group_norm(
+            x,
+            self.groups,
+            self.weight.val(),
+            self.bias.val(),
+            self.eps,
+            activation,
+            [pass.record(self.weight.id), pass.record(self.bias.id)],
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BatchNorm2d, GroupNorm};
 use crate::init::Init;
+use crate::ops::Activation;
 use crate::pass::Pass;
 
 /// Which normalisation a network uses everywhere.
@@ -39,16 +40,11 @@ pub enum Norm {
 }
 
 impl Norm {
-    /// `[n, c, h, w]` to the same shape.
-    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    /// `[n, c, h, w]` to the same shape, then `activation`.
+    pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
         match self {
-            Self::Batch(norm) => norm.forward(x, pass),
-            Self::Group(norm) => norm.forward(x),
+            Self::Batch(norm) => norm.forward(x, activation, pass),
+            Self::Group(norm) => norm.forward(x, activation, pass),
         }
-    }
-
-    /// The same, and a rectifier.
-    pub fn forward_relu(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        burn::tensor::activation::relu(self.forward(x, pass))
     }
 }

@@ -1,11 +1,13 @@
 //! Layers one after another, numbered as `torch.nn.Sequential` numbers them.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
 use super::{Conv2d, Conv2dConfig, Norm, NormKind};
 use crate::init::Init;
+use crate::ops::{self, Activation};
 use crate::pass::Pass;
 
 /// `max(x, 0)`.
@@ -36,11 +38,7 @@ impl MaxPool {
 
     /// `[n, c, h, w]` to `[n, c, (h + 2 padding - kernel) / stride + 1, ...]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        use burn::tensor::ops::MaxPoolOptions;
-        burn::tensor::module::max_pool2d(
-            x,
-            MaxPoolOptions::new([self.kernel; 2], [self.stride; 2], [self.padding; 2], [1; 2], false),
-        )
+        ops::max_pool2d(x, [self.kernel; 2], [self.stride; 2], [self.padding; 2])
     }
 }
 
@@ -99,19 +97,29 @@ impl Sequential {
     pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         run_layers(&self.layers, x, pass)
     }
+
+    /// Runs the layers at these positions.
+    pub(crate) fn run(&self, range: Range<usize>, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        run_layers(&self.layers[range], x, pass)
+    }
 }
 
-/// Runs some layers; a normalisation followed by a rectifier is one operation.
-pub(crate) fn run_layers(layers: &[Layer], mut x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+/// Runs some layers; a normalisation and the rectifier after it are one operation.
+fn run_layers(layers: &[Layer], mut x: Tensor<4>, pass: &Pass) -> Tensor<4> {
     let mut rest = layers;
     loop {
         (x, rest) = match rest {
             [] => return x,
-            [Layer::Norm(norm), Layer::Relu(_), rest @ ..] => (norm.forward_relu(x, pass), rest),
-            [Layer::Norm(norm), rest @ ..] => (norm.forward(x, pass), rest),
+            [Layer::Norm(norm), Layer::Relu(_), rest @ ..] => {
+                (norm.forward(x, Activation::Relu, pass), rest)
+            }
+            [Layer::Norm(norm), Layer::Relu6(_), rest @ ..] => {
+                (norm.forward(x, Activation::Relu6, pass), rest)
+            }
+            [Layer::Norm(norm), rest @ ..] => (norm.forward(x, Activation::Identity, pass), rest),
             [Layer::Conv(conv), rest @ ..] => (conv.forward(x, pass), rest),
-            [Layer::Relu(_), rest @ ..] => (relu(x), rest),
-            [Layer::Relu6(_), rest @ ..] => (x.clamp(0.0, 6.0), rest),
+            [Layer::Relu(_), rest @ ..] => (ops::relu(x), rest),
+            [Layer::Relu6(_), rest @ ..] => (Activation::Relu6.apply(x), rest),
             [Layer::MaxPool(pool), rest @ ..] => (pool.forward(x), rest),
             [Layer::Sequential(inner), rest @ ..] => (inner.forward(x, pass), rest),
         };
