@@ -1,0 +1,382 @@
+//! `street`: driving scenes in ten classes, with instances and the attributes weather, time of day and city.
+//!
+//! A street in perspective: houses and gardens on both sides, vehicles as solids, people, trees and signs standing in
+//! it, all under one sun. Colour gives no class away: facades, cars, clothes and posters share one paint box, asphalt
+//! and paving overlap, and weather and time of day move everything.
+
+mod conditions;
+mod corridor;
+mod facade;
+mod solid;
+mod upright;
+mod vehicle;
+mod view;
+
+use std::sync::Arc;
+
+use rand::{Rng, RngExt};
+use redmask_core::{ClassKind, ClassTable, Result, Seed, SegDataset};
+
+use self::conditions::Conditions;
+pub use self::conditions::{City, Fixed, TimeOfDay, Weather};
+use self::corridor::{Corridor, FenceStyle};
+use self::upright::Upright;
+use self::vehicle::Vehicle;
+use self::view::{Hit, Stage, View};
+use super::canvas::Camera;
+use super::colour::{grey, mix, scale};
+use super::noise::Noise;
+use super::{Drawing, Layout, ProceduralDataset, Scenery};
+use crate::{DataSpec, OpenOptions};
+
+/// Road surface and its markings.
+pub const ROAD: u8 = 0;
+/// Paving beside the road.
+pub const PAVEMENT: u8 = 1;
+/// Houses and everything on their fronts.
+pub const BUILDING: u8 = 2;
+/// Garden fences and railings.
+pub const FENCE: u8 = 3;
+/// Trees and hedges.
+pub const TREE: u8 = 4;
+/// Sky.
+pub const SKY: u8 = 5;
+/// Traffic signs with their posts.
+pub const SIGN: u8 = 6;
+/// People on foot, with what they carry.
+pub const PERSON: u8 = 7;
+/// Cars.
+pub const CAR: u8 = 8;
+/// Buses.
+pub const BUS: u8 = 9;
+
+/// The options of `street:SEED`.
+pub(crate) const OPTIONS: &[(&str, &str)] = &[
+    super::COUNT,
+    super::VAL,
+    super::TEST,
+    super::SIZE,
+    (
+        "weather",
+        "clear, overcast, rain, fog or snow in every scene",
+    ),
+    ("time", "morning, noon, dusk or night in every scene"),
+    ("city", "aldern, brisco, corvane or delmar in every scene"),
+];
+
+pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<Arc<dyn SegDataset>> {
+    let layout = Layout::from_spec(spec, options)?;
+    let option = |key: &str| spec.options.get(key).map(String::as_str);
+    let fixed = Fixed {
+        weather: option("weather").map(str::parse).transpose()?,
+        time: option("time").map(str::parse).transpose()?,
+        city: option("city").map(str::parse).transpose()?,
+    };
+    let scenery = Arc::new(Street::new(fixed));
+    Ok(Arc::new(ProceduralDataset::new(scenery, layout)?))
+}
+
+/// The street scenery.
+#[derive(Debug, Clone)]
+pub struct Street {
+    classes: ClassTable,
+    fixed: Fixed,
+}
+
+impl Street {
+    /// Streets whose attributes are drawn, but for those that are `fixed`.
+    pub fn new(fixed: Fixed) -> Self {
+        use ClassKind::{Stuff, Thing};
+        Self {
+            classes: ClassTable::from_rows(&[
+                ("road", [128, 64, 128], Stuff),
+                ("pavement", [244, 35, 232], Stuff),
+                ("building", [70, 70, 70], Stuff),
+                ("fence", [190, 153, 153], Stuff),
+                ("tree", [107, 142, 35], Stuff),
+                ("sky", [70, 130, 180], Stuff),
+                ("sign", [220, 220, 0], Thing),
+                ("person", [220, 20, 60], Thing),
+                ("car", [0, 0, 142], Thing),
+                ("bus", [0, 60, 100], Thing),
+            ]),
+            fixed,
+        }
+    }
+}
+
+impl Scenery for Street {
+    fn name(&self) -> &'static str {
+        "street"
+    }
+
+    fn class_table(&self) -> &ClassTable {
+        &self.classes
+    }
+
+    fn settings(&self) -> String {
+        format!("{:?}", self.fixed)
+    }
+
+    fn draw(&self, seed: &Seed, height: usize, width: usize) -> Drawing {
+        let conditions = Conditions::sample(self.fixed, &mut seed.child("conditions").rng());
+        let rng = &mut seed.child("scene").rng();
+        let view = View::sample(rng);
+        let corridor = Corridor::sample(&conditions, rng);
+        let props = Props::sample(&corridor, &conditions, rng);
+        let camera = Camera::sample(rng);
+
+        let mut stage = Stage::new(view, height, width);
+        let eye = view.camera_height;
+        stage.fill(|dx, dy| {
+            corridor.cast(dx, dy, eye, &conditions, &|x, z| {
+                props.shadow(x, z, &conditions)
+            })
+        });
+        props.draw(&mut stage, eye, &conditions);
+        fall(&mut stage, &conditions, rng);
+        let (image, labels, instances) = stage
+            .canvas
+            .develop(&camera, &mut seed.child("sensor").rng());
+        Drawing {
+            image,
+            labels,
+            instances: Some(instances),
+            attributes: conditions.attributes(),
+        }
+    }
+}
+
+/// A railing along the kerb.
+struct Railing {
+    x: f32,
+    near: f32,
+    far: f32,
+    style: FenceStyle,
+}
+
+/// Everything that stands in the street.
+struct Props {
+    cars: Vec<Vehicle>,
+    buses: Vec<Vehicle>,
+    people: Vec<Upright>,
+    trees: Vec<Upright>,
+    signs: Vec<Upright>,
+    railings: Vec<Railing>,
+}
+
+impl Props {
+    fn sample(corridor: &Corridor, conditions: &Conditions, rng: &mut impl Rng) -> Self {
+        let side = |rng: &mut dyn Rng| if rng.random_bool(0.5) { 1 } else { -1 };
+        let mut taken: Vec<(f32, f32, f32, f32)> = Vec::new();
+        // A vehicle that would stand inside another one is left out.
+        let mut place = |vehicle: Vehicle, into: &mut Vec<Vehicle>| {
+            let (rx, rz) = vehicle.reach();
+            let free = taken.iter().all(|&(x, z, tx, tz)| {
+                (vehicle.x - x).abs() > rx + tx + 0.2 || (vehicle.z - z).abs() > rz + tz + 0.5
+            });
+            if free && vehicle.z - rz > 1.5 {
+                taken.push((vehicle.x, vehicle.z, rx, rz));
+                into.push(vehicle);
+            }
+        };
+        let yaw = |rng: &mut dyn Rng| {
+            let base = if rng.random_bool(0.5) {
+                0.0
+            } else {
+                std::f32::consts::PI
+            };
+            let turn = if rng.random_bool(0.12) {
+                rng.random_range(-1.6..1.6)
+            } else {
+                0.0
+            };
+            base + turn + rng.random_range(-0.08..0.08)
+        };
+        let (mut buses, mut cars) = (Vec::new(), Vec::new());
+        if rng.random_bool(0.45) {
+            let s = side(rng);
+            let kerb = corridor.edges(s).0;
+            let x = s as f32 * (kerb - rng.random_range(1.3..1.9));
+            let bus = Vehicle::bus(x, rng.random_range(8.0..24.0), yaw(rng), rng);
+            place(bus, &mut buses);
+        }
+        for _ in 0..rng.random_range(1..6) {
+            let s = side(rng);
+            let kerb = corridor.edges(s).0;
+            let parked = rng.random_bool(0.5);
+            let inset = if parked {
+                rng.random_range(0.9..1.2)
+            } else {
+                rng.random_range(1.0..kerb.max(1.2))
+            };
+            let z = rng.random_range(1.0f32..3.2).exp();
+            let car = Vehicle::car(s as f32 * (kerb - inset), z, yaw(rng), rng);
+            place(car, &mut cars);
+        }
+        let people = (0..rng.random_range(1..6))
+            .map(|_| {
+                let s = side(rng);
+                let (kerb, line) = corridor.edges(s);
+                let x = if rng.random_bool(0.8) {
+                    rng.random_range(kerb..line - 0.2)
+                } else {
+                    rng.random_range(0.0..kerb)
+                };
+                let z = rng.random_range(1.1f32..2.9).exp();
+                Upright::person(s as f32 * x, z, conditions.weather, rng)
+            })
+            .collect();
+        let trees = (0..rng.random_range(0..5))
+            .map(|_| {
+                let s = side(rng);
+                let (kerb, line) = corridor.edges(s);
+                let x = if rng.random_bool(0.7) {
+                    kerb + 0.6
+                } else {
+                    line + 1.5
+                };
+                Upright::tree(s as f32 * x, rng.random_range(1.5f32..3.6).exp(), rng)
+            })
+            .collect();
+        let signs = (0..rng.random_range(0..4))
+            .map(|_| {
+                let s = side(rng);
+                let kerb = corridor.edges(s).0;
+                let x = s as f32 * (kerb + rng.random_range(0.25..0.6));
+                Upright::sign(x, rng.random_range(1.3f32..2.6).exp(), rng)
+            })
+            .collect();
+        let railings = (0..rng.random_range(0..3))
+            .map(|_| {
+                let s = side(rng);
+                let near = rng.random_range(3.0..18.0);
+                Railing {
+                    x: s as f32 * (corridor.edges(s).0 + 0.15),
+                    near,
+                    far: near + rng.random_range(3.0..12.0),
+                    style: FenceStyle::sample(rng),
+                }
+            })
+            .collect();
+        Self {
+            cars,
+            buses,
+            people,
+            trees,
+            signs,
+            railings,
+        }
+    }
+
+    /// The shares of (sun, sky) that reach a ground point past the objects.
+    fn shadow(&self, x: f32, z: f32, conditions: &Conditions) -> (f32, f32) {
+        let vehicles = self.cars.iter().chain(&self.buses);
+        let mut sky = 1.0f32;
+        for vehicle in vehicles.clone() {
+            let (rx, rz) = vehicle.reach();
+            let d = ((x - vehicle.x).abs() / (rx + 0.2)).max((z - vehicle.z).abs() / (rz + 0.2));
+            if d < 1.0 {
+                sky = sky.min(0.45);
+            }
+        }
+        if !conditions.casts_shadows() {
+            return (1.0, sky);
+        }
+        let sun = conditions.sun;
+        let reach = 1.0 / sun[1].max(0.2);
+        let (sx, sz) = (-sun[0] * reach, -sun[2] * reach);
+        let shaded = |ox: f32, oz: f32, low: f32, high: f32, radius: f32| {
+            // The object's axis from `low` to `high` metres throws a segment on the ground.
+            let (dx, dz) = (x - ox, z - oz);
+            let length2 = (sx * sx + sz * sz).max(1e-6);
+            let t = ((dx * sx + dz * sz) / length2).clamp(low, high);
+            (dx - t * sx).hypot(dz - t * sz) < radius
+        };
+        let dark = vehicles
+            .map(|v| (v.x, v.z, 0.0, v.height(), v.reach().0.min(v.reach().1)))
+            .chain(self.people.iter().map(|p| (p.x, p.z, 0.0, p.height, 0.22)))
+            .chain(
+                self.signs
+                    .iter()
+                    .map(|s| (s.x, s.z, s.height - 1.0, s.height, 0.4)),
+            )
+            .chain(
+                self.trees
+                    .iter()
+                    .map(|t| (t.x, t.z, t.height * 0.5, t.height * 0.8, t.half_width * 0.7)),
+            )
+            .any(|(ox, oz, low, high, radius)| shaded(ox, oz, low, high, radius));
+        (if dark { 0.0 } else { 1.0 }, sky)
+    }
+
+    fn draw(&self, stage: &mut Stage, eye: f32, conditions: &Conditions) {
+        let mut instance = 0;
+        let mut next = || {
+            instance += 1;
+            instance
+        };
+        for railing in &self.railings {
+            let low = [railing.x, 0.0, railing.near];
+            let high = [railing.x, railing.style.height, railing.far];
+            stage.draw((low, high), FENCE, 0, |dx, dy| {
+                let z = railing.x / dx;
+                let y = eye + dy * z;
+                ((railing.near..railing.far).contains(&z)
+                    && (0.0..railing.style.height).contains(&y))
+                .then(|| Hit {
+                    colour: conditions.light(
+                        railing.style.colour(z, y),
+                        [-railing.x.signum(), 0.0, 0.0],
+                        z,
+                        1.0,
+                    ),
+                    z,
+                })
+            });
+        }
+        for (class, vehicles) in [(CAR, &self.cars), (BUS, &self.buses)] {
+            for vehicle in vehicles {
+                stage.draw(vehicle.bounds(), class, next(), |dx, dy| {
+                    vehicle.cast(dx, dy, eye, conditions)
+                });
+            }
+        }
+        for tree in &self.trees {
+            stage.draw(tree.bounds(), TREE, 0, |dx, dy| {
+                tree.cast(dx, dy, eye, conditions)
+            });
+        }
+        for (class, uprights) in [(PERSON, &self.people), (SIGN, &self.signs)] {
+            for upright in uprights {
+                stage.draw(upright.bounds(), class, next(), |dx, dy| {
+                    upright.cast(dx, dy, eye, conditions)
+                });
+            }
+        }
+    }
+}
+
+/// Rain streaks and snowflakes between the camera and everything.
+fn fall(stage: &mut Stage, conditions: &Conditions, rng: &mut impl Rng) {
+    let noise = Noise::new(rng);
+    let slant = rng.random_range(-0.3..0.3);
+    let (density, colour) = match conditions.weather {
+        Weather::Rain => (rng.random_range(0.62..0.8), scale(conditions.haze, 1.1)),
+        Weather::Snow => (rng.random_range(0.66..0.85), grey(0.95)),
+        _ => return,
+    };
+    let stretch = if conditions.weather == Weather::Rain {
+        6.0
+    } else {
+        60.0
+    };
+    stage.veil(|y, x, _, below| {
+        let drop = noise.at((x + slant * y) * 75.0, y * stretch);
+        if drop > density {
+            mix(below, colour, 0.35)
+        } else {
+            below
+        }
+    });
+}
