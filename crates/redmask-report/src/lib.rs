@@ -3,4 +3,14 @@
 //! The lab hands over [`schema::Results`], [`schema::Provenance`] and [`schema::ReportData`]; everything here is drawn from
 //! those three and nothing is measured.
 
+pub mod csv;
+pub mod gate;
+mod grid;
+pub mod names;
+mod number;
+mod report;
 pub mod schema;
+pub mod summary;
+pub mod text;
+
+pub use report::Report;
