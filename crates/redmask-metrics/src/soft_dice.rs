@@ -1,4 +1,5 @@
-//! Soft Dice over class probabilities, as segmentation-models-pytorch defines it.
+//! Soft Dice over class probabilities, as segmentation-models-pytorch (smp) defined it when the audited papers used it.
+//! Release 0.6 adds twice `smooth` to both sides; at the default of 0 the two are one.
 
 use redmask_core::{ClassId, IGNORE, LabelMap};
 
