@@ -6,13 +6,23 @@
 //! Shapes are `[n, c, h, w]` (batch, channels, height, width) throughout; convolution weights are
 //! `[out, in / groups, kh, kw]`, linear weights `[out, in]`: PyTorch's layouts.
 
+#![expect(
+    unsafe_code,
+    reason = "vector instructions and buffers that tasks fill in disjoint parts; each block says why it is sound"
+)]
+
 mod activation;
 mod conv;
+mod flex;
+mod kernel;
 mod linear;
+mod memory;
 mod norm;
 mod per_sample;
 mod pool;
 mod resize;
+mod scratch;
+mod simd;
 
 pub use activation::{Activation, add_relu, relu};
 pub use conv::{add_bias, conv2d, conv2d_bias};
@@ -21,6 +31,7 @@ pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;
 pub use resize::{resize_bilinear, upsample_nearest, upsample_nearest2x};
+pub use simd::{SIMD_VARIABLE, Simd};
 
 /// Stride, padding, dilation and groups of a convolution.
 pub use burn::tensor::ops::ConvOptions;

@@ -1,0 +1,98 @@
+//! Packing of weights into the panels that the micro-kernel reads.
+
+use super::super::{kernel::Blocking, memory};
+use super::geometry::Shifts;
+
+/// Which of the two channel axes of a weight `[out, in, kh, kw]` is summed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reduce {
+    /// The input channels: a forward pass.
+    Inputs,
+    /// The output channels: a data gradient.
+    Outputs,
+}
+
+/// Weights as `[groups][blocks][depth][mr]`, depth running over channels and, inside, taps.
+pub(super) struct PackedWeight {
+    values: Vec<f32>,
+    mr: usize,
+    depth: usize,
+    blocks: usize,
+}
+
+impl PackedWeight {
+    /// Packs the taps of `shifts` out of `weight`, whose window has `window` elements.
+    pub(super) fn new(
+        weight: &[f32],
+        window: usize,
+        shifts: &Shifts,
+        reduce: Reduce,
+        blocking: Blocking,
+    ) -> Self {
+        let mr = blocking.mr;
+        let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
+        let blocks = rows.div_ceil(mr);
+        let depth = channels * taps;
+        // Distances in `weight` of two rows of the product and of two summed channels.
+        let (row_step, channel_step) = match reduce {
+            Reduce::Inputs => (channels * window, window),
+            Reduce::Outputs => (window, rows * window),
+        };
+        let group_step = rows * channels * window;
+        let panel = depth * mr;
+        let pack = |index: usize, panel: &mut [f32]| {
+            let (group, block) = (index / blocks, index % blocks);
+            let first = block * mr;
+            let valid = mr.min(rows - first);
+            let source = &weight[group * group_step + first * row_step..];
+            let mut target = panel.chunks_exact_mut(mr);
+            for c in 0..channels {
+                for tap in &shifts.taps {
+                    let Some(target) = target.next() else { return };
+                    let at = c * channel_step + tap.element;
+                    for (m, value) in target.iter_mut().enumerate() {
+                        *value = if m < valid {
+                            source[at + m * row_step]
+                        } else {
+                            0.0
+                        };
+                    }
+                }
+            }
+        };
+        let count = shifts.groups * blocks;
+        // SAFETY: each panel is written whole by the one task that holds it.
+        let values = unsafe {
+            memory::filled(count * panel, |values| {
+                let tasks = if count * panel < 1 << 14 {
+                    1
+                } else {
+                    count.min(64)
+                };
+                memory::parallel(tasks, |task| {
+                    for index in super::geometry::even_part(count, tasks, task) {
+                        pack(index, values.part(index * panel, panel));
+                    }
+                });
+            })
+        };
+        Self {
+            values,
+            mr,
+            depth,
+            blocks,
+        }
+    }
+
+    /// The panel of a block of rows, from a given depth on.
+    pub(super) fn panel(&self, group: usize, block: usize, from: usize) -> &[f32] {
+        let panel = self.depth * self.mr;
+        let start = (group * self.blocks + block) * panel;
+        &self.values[start + from * self.mr..start + panel]
+    }
+
+    /// Blocks of rows of one group.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+}

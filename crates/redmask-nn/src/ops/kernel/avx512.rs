@@ -1,0 +1,70 @@
+//! The AVX-512 micro-kernel: 8 rows by 3 vectors fill 24 of the 32 registers.
+
+use std::arch::x86_64::{
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use super::{Kernel, Tile};
+
+const MR: usize = 8;
+const LANES: usize = 16;
+
+macro_rules! row {
+    ($rows:literal) => {
+        [
+            tile::<$rows, 1> as Kernel,
+            tile::<$rows, 2>,
+            tile::<$rows, 3>,
+        ]
+    };
+}
+
+/// By rows less one and vectors less one.
+pub(super) const KERNELS: [[Kernel; 3]; MR] = [
+    row!(1),
+    row!(2),
+    row!(3),
+    row!(4),
+    row!(5),
+    row!(6),
+    row!(7),
+    row!(8),
+];
+
+/// # Safety
+///
+/// See [`Kernel`].
+#[target_feature(enable = "avx512f")]
+unsafe fn tile<const M: usize, const V: usize>(t: &Tile) {
+    // SAFETY: the caller vouches for the extents of `a`, `b`, `offsets` and `c`; loads are unaligned.
+    unsafe {
+        let mut sums = [[_mm512_setzero_ps(); V]; M];
+        if t.accumulate {
+            for (m, row) in sums.iter_mut().enumerate() {
+                for (v, sum) in row.iter_mut().enumerate() {
+                    *sum = _mm512_loadu_ps(t.c.add(m * t.ldc + v * LANES));
+                }
+            }
+        }
+        let mut a = t.a;
+        for k in 0..t.depth {
+            let b = t.b.add(*t.offsets.add(k) as usize);
+            let mut columns = [_mm512_setzero_ps(); V];
+            for (v, column) in columns.iter_mut().enumerate() {
+                *column = _mm512_loadu_ps(b.add(v * LANES));
+            }
+            for (m, row) in sums.iter_mut().enumerate() {
+                let factor = _mm512_set1_ps(*a.add(m));
+                for (sum, &column) in row.iter_mut().zip(&columns) {
+                    *sum = _mm512_fmadd_ps(factor, column, *sum);
+                }
+            }
+            a = a.add(MR);
+        }
+        for (m, row) in sums.iter().enumerate() {
+            for (v, &sum) in row.iter().enumerate() {
+                _mm512_storeu_ps(t.c.add(m * t.ldc + v * LANES), sum);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Output buffers that tasks fill in disjoint parts.
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// A buffer that several tasks write, each its own elements.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: it is a pointer to Send data, and every use is an unsafe call whose contract is disjointness.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<T> Shared<'_, T> {
+    /// The elements `at..at + len`.
+    ///
+    /// # Safety
+    ///
+    /// No other task holds a part of this range, and it was initialised if the caller reads it.
+    ///
+    /// # Panics
+    ///
+    /// If the range leaves the buffer.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the caller vouches that parts are disjoint"
+    )]
+    pub(super) unsafe fn part(&self, at: usize, len: usize) -> &mut [T] {
+        assert!(
+            at <= self.len && len <= self.len - at,
+            "{at} + {len} exceeds {}",
+            self.len
+        );
+        // SAFETY: inside of the buffer by the assertion, exclusive by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), len) }
+    }
+
+    /// Writes element `at`.
+    ///
+    /// # Safety
+    ///
+    /// No other task holds it.
+    ///
+    /// # Panics
+    ///
+    /// If it lies outside of the buffer.
+    pub(super) unsafe fn write(&self, at: usize, value: T) {
+        assert!(at < self.len, "{at} exceeds {}", self.len);
+        // SAFETY: inside of the buffer by the assertion, exclusive by the caller.
+        unsafe { self.start.add(at).write(value) };
+    }
+}
+
+/// A vector of `len` elements whose content `fill` writes.
+///
+/// # Safety
+///
+/// `fill` writes every element.
+pub(super) unsafe fn filled(len: usize, fill: impl FnOnce(Shared<'_, f32>)) -> Vec<f32> {
+    let mut values = Vec::<f32>::with_capacity(len);
+    let shared = Shared {
+        start: values.as_mut_ptr(),
+        len,
+        lifetime: PhantomData,
+    };
+    fill(shared);
+    // SAFETY: the capacity is there and the caller vouches that `fill` wrote all of it.
+    unsafe { values.set_len(len) };
+    values
+}
+
+/// Runs `task(0..count)` on the thread pool; without one where there is a single task.
+pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
+    if count == 1 {
+        task(0);
+    } else {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    }
+}

@@ -1,0 +1,76 @@
+//! Which vector instructions the CPU kernels use.
+
+use std::sync::OnceLock;
+
+/// A vector instruction set that the kernels are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Simd {
+    /// No more than every target of the compiler has.
+    Portable,
+    /// AVX2 and FMA, 8 lanes.
+    Avx2,
+    /// AVX-512F, 16 lanes.
+    Avx512,
+}
+
+/// The variable that forces a path, for tests and for reproducing the results of another machine.
+///
+/// It takes `avx512`, `avx2` or `portable`. It covers this module's kernels only: matrix products and
+/// element-wise operations of Burn choose for themselves.
+pub const SIMD_VARIABLE: &str = "REDMASK_SIMD";
+
+impl Simd {
+    /// The path in use: the best that the CPU has, or the one that [`SIMD_VARIABLE`] asks for if the CPU
+    /// has it. Read once per process.
+    ///
+    /// # Panics
+    ///
+    /// If the variable names no path.
+    pub fn current() -> Self {
+        static CURRENT: OnceLock<Simd> = OnceLock::new();
+        *CURRENT.get_or_init(|| {
+            let best = Self::best();
+            let Ok(name) = std::env::var(SIMD_VARIABLE) else {
+                return best;
+            };
+            let wanted = Self::ALL.into_iter().find(|simd| simd.name() == name);
+            let wanted = wanted.unwrap_or_else(|| {
+                panic!("{SIMD_VARIABLE}={name}: expected avx512, avx2 or portable")
+            });
+            wanted.min(best)
+        })
+    }
+
+    const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The name that [`SIMD_VARIABLE`] takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// The paths this CPU can run.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let best = Self::best();
+        Self::ALL.into_iter().filter(move |&simd| simd <= best)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn best() -> Self {
+        if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
+            Self::Portable
+        } else if is_x86_feature_detected!("avx512f") {
+            Self::Avx512
+        } else {
+            Self::Avx2
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn best() -> Self {
+        Self::Portable
+    }
+}
