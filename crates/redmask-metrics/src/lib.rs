@@ -6,6 +6,7 @@
 pub mod boundary;
 pub mod confusion;
 pub mod distance;
+pub mod epsilon;
 pub mod error;
 pub mod interval;
 mod normal;

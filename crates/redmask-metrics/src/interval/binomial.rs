@@ -1,6 +1,6 @@
 //! Clopper-Pearson: the exact interval of a binomial proportion (Clopper and Pearson 1934).
 
-use statrs::function::beta::beta_reg;
+use statrs::function::beta::{beta_reg, ln_beta};
 
 use super::Interval;
 use crate::error::{MetricError, Result, open_fraction};
@@ -77,20 +77,31 @@ fn check(successes: u64, trials: u64, alpha: f64) -> Result<()> {
     Ok(())
 }
 
-/// The `p` quantile of Beta(a, b), to the last bit that its distribution function resolves. Bisection cannot
-/// leave the unit interval or stall, whatever the tail.
+/// The `p` quantile of Beta(a, b): Newton's method inside a bracket that only shrinks, so that it neither leaves the unit
+/// interval nor stalls, whatever the tail.
 fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    let ln_beta = ln_beta(a, b);
+    let density = |x: f64| ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - ln_beta).exp();
     let (mut low, mut high) = (0.0f64, 1.0f64);
+    let mut x = a / (a + b);
     loop {
-        let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high {
-            return middle;
-        }
-        if beta_reg(a, b, middle) < p {
-            low = middle;
+        let excess = beta_reg(a, b, x) - p;
+        if excess < 0.0 {
+            low = x;
         } else {
-            high = middle;
+            high = x;
         }
+        let newton = x - excess / density(x);
+        let inside = newton > low && newton < high;
+        let next = if inside {
+            newton
+        } else {
+            f64::midpoint(low, high)
+        };
+        if (next - x).abs() <= 2.0 * f64::EPSILON * x || next <= low || next >= high {
+            return next;
+        }
+        x = next;
     }
 }
 

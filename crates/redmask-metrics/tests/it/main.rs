@@ -2,6 +2,7 @@
 
 mod curve_laws;
 mod curve_parity;
+mod epsilon_laws;
 mod segmentation_laws;
 mod segmentation_parity;
 
