@@ -7,12 +7,14 @@
 //! - [`membership`]: what an attack is given, what it returns, and the numbers that follow from it.
 //! - [`global_loss`]: a threshold on one scalar, the published baseline.
 //! - [`controls`]: the blind classifier and the null victim, without which no number means anything.
+//! - [`scores`]: attacks across models (LiRA, RMIA, Attack-P, Attack-R, ...), as functions of matrices.
 //! - [`signals`]: per-record scalars and vectors, all in one pass over the class scores of an image.
 
 pub mod controls;
 pub mod global_loss;
 mod linear;
 pub mod membership;
+pub mod scores;
 pub mod signals;
 
 #[cfg(test)]

@@ -37,6 +37,12 @@ impl SymmetricMatrix {
         }
     }
 
+    pub(crate) fn scale(&mut self, factor: f64) {
+        for value in &mut self.lower {
+            *value *= factor;
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn get(&self, i: usize, j: usize) -> f64 {
         self.lower[at(i.max(j), i.min(j))]
@@ -44,6 +50,15 @@ impl SymmetricMatrix {
 
     pub(crate) fn diagonal(&self, i: usize) -> f64 {
         self.lower[at(i, i)]
+    }
+
+    /// Multiplies everything off the diagonal.
+    pub(crate) fn scale_off_diagonal(&mut self, factor: f64) {
+        for i in 0..self.n {
+            for value in &mut self.lower[at(i, 0)..at(i, i)] {
+                *value *= factor;
+            }
+        }
     }
 }
 
@@ -107,6 +122,11 @@ impl Cholesky {
             }
         }
     }
+
+    /// `ln det A`.
+    pub(crate) fn ln_determinant(&self) -> f64 {
+        2.0 * (0..self.n).map(|i| self.lower[at(i, i)].ln()).sum::<f64>()
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +142,7 @@ mod tests {
         a.add_outer(&[2.0, 1.0], 1.0);
         a.add_outer(&[0.0, 1.0], 2.0);
         let factor = Cholesky::new(a, "a").expect("positive definite");
+        assert!((factor.ln_determinant() - 8f64.ln()).abs() < 1e-12);
         let mut x = [8.0, 7.0];
         factor.solve(&mut x);
         assert!((x[0] - 1.25).abs() < 1e-12 && (x[1] - 1.5).abs() < 1e-12);

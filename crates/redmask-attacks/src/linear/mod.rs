@@ -1,5 +1,7 @@
 //! Small dense linear models: enough for controls and for attacks that combine signals.
 
 mod cholesky;
+mod ridge;
 
 pub(crate) use cholesky::{Cholesky, SymmetricMatrix};
+pub(crate) use ridge::Ridge;
