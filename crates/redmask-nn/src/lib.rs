@@ -10,3 +10,6 @@ pub mod init;
 pub mod network;
 pub mod ops;
 pub mod pass;
+pub mod predictor;
+pub mod scaling;
+pub mod weights;
