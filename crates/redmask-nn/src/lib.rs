@@ -5,6 +5,7 @@
 //! pass, and [`init::Init`] draws every weight from the seed tree.
 
 pub mod block;
+pub mod classifier;
 pub mod encoder;
 pub mod init;
 pub mod network;

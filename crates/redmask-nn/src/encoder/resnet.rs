@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
 use super::{EncoderOptions, scaled};
 use crate::block::{Conv2d, Conv2dConfig, MaxPool, Norm, NormKind, Sequential};
@@ -10,15 +11,19 @@ use crate::ops::{self, Activation};
 use crate::pass::Pass;
 
 /// How many layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ResNetDepth {
     /// Basic blocks 2-2-2-2.
+    #[serde(rename = "resnet18")]
     D18,
     /// Basic blocks 3-4-6-3.
+    #[serde(rename = "resnet34")]
     D34,
     /// Bottlenecks 3-4-6-3.
+    #[serde(rename = "resnet50")]
     D50,
     /// Bottlenecks 3-4-23-3.
+    #[serde(rename = "resnet101")]
     D101,
 }
 
@@ -31,7 +36,8 @@ impl ResNetDepth {
         }
     }
 
-    fn expansion(self) -> usize {
+    /// Output channels of a block over its inner ones.
+    pub(crate) fn expansion(self) -> usize {
         match self {
             Self::D18 | Self::D34 => 1,
             Self::D50 | Self::D101 => 4,

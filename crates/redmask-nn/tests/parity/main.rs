@@ -8,6 +8,7 @@
     reason = "a test reports by panicking, and the measured error is worth a line"
 )]
 
+mod classifier;
 mod fixture;
 mod formula;
 mod unet;
