@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::config::{OptimizerConfig, RateGroup};
 use super::rule::Rule;
 use super::state::{OptimizerState, Slot, SlotState};
+use crate::parameters::PathTracker;
 
 /// An optimizer with its memory.
 #[derive(Debug)]
@@ -42,9 +43,14 @@ impl Optimizer {
             optimizer: self,
             gradients,
             rate_factor,
-            path: Vec::new(),
+            path: PathTracker::default(),
         };
         module.map(&mut walk)
+    }
+
+    /// The configured learning rate, before schedule and groups.
+    pub fn rate(&self) -> f64 {
+        self.config.rate()
     }
 
     /// The memory, for a checkpoint.
@@ -76,23 +82,23 @@ struct Walk<'a> {
     optimizer: &'a mut Optimizer,
     gradients: &'a mut GradientsParams,
     rate_factor: f64,
-    path: Vec<String>,
+    path: PathTracker,
 }
 
 impl ModuleMapper for Walk<'_> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else {
             return param;
         };
-        let path = self.path.join(".");
+        let path = self.path.current();
         let factor = RateGroup::factor_for(&self.optimizer.groups, &path);
         if factor == 0.0 {
             return param;

@@ -1,0 +1,304 @@
+//! The loop that every training shares: batches, steps, the epoch log, checkpoints, resume, cancellation.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use redmask_core::{Error, Fingerprint, Result, Seed, Session};
+use redmask_nn::pass::Pass;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::log::EpochLog;
+use crate::loss::Loss;
+use crate::optim::{Optimizer, Schedule};
+use crate::parameters::Parameters;
+use crate::sampler::{Batch, batches_per_epoch, epoch_order};
+
+/// Where a training runs and how it reports; nothing in here changes its result.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainRun<'a> {
+    /// Root of every draw of this training.
+    pub seed: Seed,
+    /// Folder of its checkpoints, log and results. It must exist and belong to this training alone.
+    pub folder: &'a Path,
+    /// Progress and cancellation.
+    pub session: &'a Session,
+    /// Shortest time between two checkpoints. A cancelled training writes one in any case.
+    pub checkpoint_every: Duration,
+    /// Bytes of decoded records to keep in memory; the rest is decoded again in each epoch.
+    pub memory_budget: u64,
+}
+
+impl<'a> TrainRun<'a> {
+    /// A checkpoint a minute, up to 4 GiB of decoded records.
+    pub fn new(seed: Seed, folder: &'a Path, session: &'a Session) -> Self {
+        Self {
+            seed,
+            folder,
+            session,
+            checkpoint_every: Duration::from_mins(1),
+            memory_budget: 4 << 30,
+        }
+    }
+}
+
+/// One line of the epoch log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord<R> {
+    /// Epochs done, from 1.
+    pub epoch: u32,
+    /// Mean over the epoch's batches of the batch's mean loss, in training mode while the weights moved.
+    pub train_loss: f64,
+    /// Learning rate of the epoch's last step.
+    pub rate: f64,
+    /// What was measured after the epoch.
+    #[serde(flatten)]
+    pub report: R,
+}
+
+/// What is trained: the records and their loss.
+pub(crate) trait Objective {
+    type Network: Module;
+    type Report: Serialize + DeserializeOwned + Clone;
+
+    /// A short name for progress bars.
+    fn label(&self) -> String;
+
+    /// The records' names.
+    fn ids(&self) -> &[String];
+
+    /// The loss of a batch, with one row per image or one for the batch.
+    fn loss(&mut self, network: &Self::Network, pass: &Pass, batch: &Batch) -> Result<Loss>;
+
+    /// Measures after an epoch. `epoch` counts from 1. May run again for the same epoch after a kill.
+    fn end_epoch(&mut self, network: &Self::Network, epoch: u32) -> Result<Self::Report>;
+
+    /// Whether the training is over before its last epoch.
+    fn stop(&self, _history: &[EpochRecord<Self::Report>]) -> bool {
+        false
+    }
+}
+
+/// The shape of a training.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) epochs: u32,
+    pub(crate) batch_size: usize,
+    pub(crate) drop_last: bool,
+    pub(crate) schedule: Schedule,
+}
+
+/// A finished training.
+pub(crate) struct Trained<O: Objective> {
+    pub(crate) network: O::Network,
+    pub(crate) history: Vec<EpochRecord<O::Report>>,
+    pub(crate) steps: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Trains `network`, or goes on from the checkpoint in the run's folder.
+pub(crate) fn train<O: Objective>(
+    objective: &mut O,
+    network: O::Network,
+    mut optimizer: Optimizer,
+    plan: Plan,
+    identity: Fingerprint,
+    run: &TrainRun<'_>,
+) -> Result<Trained<O>> {
+    let records = objective.ids().len();
+    let per_epoch = batches_per_epoch(records, plan.batch_size, plan.drop_last) as u64;
+    if per_epoch == 0 {
+        return Err(Error::config(
+            "batch_size",
+            format!("{records} records make no batch of {}", plan.batch_size),
+        ));
+    }
+    let total = per_epoch * u64::from(plan.epochs);
+    let mut state = Progress::start(identity);
+    let mut network = network;
+    if let Some(saved) = checkpoint::load(run.folder)? {
+        check_same(&saved.progress, &state, run)?;
+        state = saved.progress;
+        network = saved.parameters.load_into(network)?;
+        optimizer.restore(saved.optimizer);
+    }
+    let (mut log, mut history) =
+        EpochLog::open::<EpochRecord<O::Report>>(&run.folder.join(LOG), state.log_bytes)?;
+
+    let mut task = run
+        .session
+        .progress
+        .start(&objective.label(), total, "step");
+    task.advance(state.step);
+    let mut clock = Clock::start(state.seconds, run.checkpoint_every);
+    while state.epoch < plan.epochs && !objective.stop(&history) {
+        let order = epoch_order(objective.ids(), run.seed, state.epoch);
+        while state.batch < per_epoch {
+            if run.session.cancel.is_cancelled() {
+                save(&network, &optimizer, &mut state, &clock, &log, run)?;
+                return Err(Error::Interrupted);
+            }
+            let from = state.batch as usize * plan.batch_size;
+            let to = (from + plan.batch_size).min(records);
+            let batch = Batch {
+                epoch: state.epoch,
+                step: state.step,
+                indices: order[from..to].to_vec(),
+            };
+            let pass = Pass::train(run.seed.child("pass").index(state.step));
+            let loss = objective.loss(&network, &pass, &batch)?;
+            check_finite(&loss, &batch, state.batch, objective.ids())?;
+            let value = loss.mean_value();
+            let mut gradients = GradientsParams::from_grads(loss.mean().backward(), &network);
+            let factor = plan.schedule.factor(state.step, total);
+            network = optimizer.step(network, &mut gradients, factor);
+            network = pass.commit(network);
+            state.loss_sum += value;
+            state.step += 1;
+            state.batch += 1;
+            task.advance(1);
+            task.message(&format!(
+                "epoch {}/{}, loss {:.4}",
+                state.epoch + 1,
+                plan.epochs,
+                state.loss_sum / state.batch as f64
+            ));
+            if state.batch < per_epoch && clock.is_due() {
+                save(&network, &optimizer, &mut state, &clock, &log, run)?;
+                clock.saved();
+            }
+        }
+        let record = EpochRecord {
+            epoch: state.epoch + 1,
+            train_loss: state.loss_sum / per_epoch as f64,
+            rate: optimizer.rate() * plan.schedule.factor(state.step - 1, total),
+            report: objective.end_epoch(&network, state.epoch + 1)?,
+        };
+        log.append(&record)?;
+        history.push(record);
+        state.epoch += 1;
+        state.batch = 0;
+        state.loss_sum = 0.0;
+        if clock.is_due() && state.epoch < plan.epochs {
+            save(&network, &optimizer, &mut state, &clock, &log, run)?;
+            clock.saved();
+        }
+    }
+    Ok(Trained {
+        network,
+        history,
+        steps: state.step,
+        seconds: clock.seconds(),
+    })
+}
+
+pub(crate) const LOG: &str = "epochs.jsonl";
+
+fn save<M: Module>(
+    network: &M,
+    optimizer: &Optimizer,
+    state: &mut Progress,
+    clock: &Clock,
+    log: &EpochLog,
+    run: &TrainRun<'_>,
+) -> Result<()> {
+    state.seconds = clock.seconds();
+    state.log_bytes = log.bytes();
+    checkpoint::save(
+        run.folder,
+        Checkpoint {
+            progress: state.clone(),
+            parameters: Parameters::of(network),
+            optimizer: optimizer.state(),
+            companions: Parameters::default(),
+        },
+    )
+}
+
+fn check_same(saved: &Progress, fresh: &Progress, run: &TrainRun<'_>) -> Result<()> {
+    if saved.identity != fresh.identity {
+        return Err(Error::input(
+            run.folder,
+            "holds the checkpoint of another training (other records, configuration, seed or initial weights)",
+        )
+        .with_hint("use another folder, or delete this one"));
+    }
+    if saved.threads != fresh.threads || saved.version != fresh.version {
+        run.session.progress.line(&format!(
+            "resuming with {} threads (version {}) what began with {} threads (version {}): \
+             the result may differ from an unbroken run in the last bits",
+            fresh.threads, fresh.version, saved.threads, saved.version
+        ));
+    }
+    Ok(())
+}
+
+/// Names the records to look at: those whose own loss went wrong, or the whole batch where rows are not records.
+fn check_finite(loss: &Loss, batch: &Batch, position: u64, ids: &[String]) -> Result<()> {
+    if loss.values.iter().all(|v| v.is_finite()) {
+        return Ok(());
+    }
+    let by_record = loss.values.len() == batch.indices.len();
+    let names: Vec<&str> = batch
+        .indices
+        .iter()
+        .enumerate()
+        .filter(|(row, _)| !by_record || !loss.values[*row].is_finite())
+        .map(|(_, &i)| ids[i].as_str())
+        .collect();
+    Err(Error::numeric(
+        "training loss",
+        format!(
+            "became {} in epoch {}, batch {}; records: {}",
+            loss.mean_value(),
+            batch.epoch + 1,
+            position + 1,
+            names.join(", ")
+        ),
+    ))
+}
+
+/// Time spent, over all runs, and when the next checkpoint is due.
+struct Clock {
+    before: f64,
+    started: Instant,
+    last_save: Instant,
+    every: Duration,
+}
+
+impl Clock {
+    fn start(before: f64, every: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            before,
+            started: now,
+            last_save: now,
+            every,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    fn is_due(&self) -> bool {
+        self.last_save.elapsed() >= self.every
+    }
+
+    fn saved(&mut self) {
+        self.last_save = Instant::now();
+    }
+}
+
+/// The values of a float tensor, contiguous.
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor
+        .detach()
+        .into_data()
+        .try_into_vec()
+        .expect("training runs in f32")
+}

@@ -1,0 +1,12 @@
+//! Integration tests of the training crate.
+
+#[cfg(test)]
+mod loss_parity;
+#[cfg(test)]
+mod optim_parity;
+#[cfg(test)]
+mod resume;
+#[cfg(test)]
+mod scenes;
+#[cfg(test)]
+mod segmentation;
