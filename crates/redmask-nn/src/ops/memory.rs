@@ -17,7 +17,15 @@ unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<T> Shared<'_, T> {
+impl<'a, T> Shared<'a, T> {
+    pub(super) fn new(values: &'a mut [T]) -> Self {
+        Self {
+            start: values.as_mut_ptr(),
+            len: values.len(),
+            lifetime: PhantomData,
+        }
+    }
+
     /// The elements `at..at + len`.
     ///
     /// # Safety

@@ -19,25 +19,16 @@ impl Scratch {
     }
 }
 
-/// Buffers for the distinct uses inside one task.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    pub(super) columns: Scratch,
-    pub(super) sums: Scratch,
-    pub(super) offsets: Vec<u32>,
-}
-
-thread_local! {
-    static BUFFERS: RefCell<Buffers> = RefCell::default();
-}
-
-/// Lends the thread's buffers to a task.
+/// Lends a thread-local value to a task.
 ///
 /// A task that waits for others inside (`rayon::join`) could be handed a second task on the same thread; then
-/// that one gets fresh buffers.
-pub(super) fn with_buffers<R>(task: impl FnOnce(&mut Buffers) -> R) -> R {
-    BUFFERS.with(|buffers| match buffers.try_borrow_mut() {
-        Ok(mut buffers) => task(&mut buffers),
-        Err(_) => task(&mut Buffers::default()),
+/// that one gets a fresh value.
+pub(super) fn lend<T: Default, R>(
+    key: &'static std::thread::LocalKey<RefCell<T>>,
+    task: impl FnOnce(&mut T) -> R,
+) -> R {
+    key.with(|value| match value.try_borrow_mut() {
+        Ok(mut value) => task(&mut value),
+        Err(_) => task(&mut T::default()),
     })
 }

@@ -9,7 +9,7 @@ pub enum Simd {
     Portable,
     /// AVX2 and FMA, 8 lanes.
     Avx2,
-    /// AVX-512F, 16 lanes.
+    /// AVX-512 (F and VL), 16 lanes.
     Avx512,
 }
 
@@ -62,7 +62,7 @@ impl Simd {
     fn best() -> Self {
         if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
             Self::Portable
-        } else if is_x86_feature_detected!("avx512f") {
+        } else if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
             Self::Avx512
         } else {
             Self::Avx2
@@ -74,3 +74,41 @@ impl Simd {
         Self::Portable
     }
 }
+
+/// Compiles a function once for each path and calls the one that its first argument names.
+///
+/// The body is plain Rust that the compiler vectorises. It may use the constant `FUSED`: whether the path has
+/// fused multiply-add as an instruction (elsewhere `mul_add` is a library call).
+macro_rules! multiversion {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    ) => {
+        $(#[$attribute])*
+        $visibility fn $name(simd: $crate::ops::simd::Simd, $($argument: $type),*) $(-> $result)? {
+            #[inline(always)]
+            #[allow(clippy::inline_always, reason = "only inlined code takes on the caller's instruction set")]
+            fn body<const FUSED: bool>($($argument: $type),*) $(-> $result)? $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+                fn avx512($($argument: $type),*) $(-> $result)? { body::<true>($($argument),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($argument: $type),*) $(-> $result)? { body::<true>($($argument),*) }
+                match simd {
+                    // SAFETY: `Simd` values of a path exist only where the CPU has its instructions.
+                    $crate::ops::simd::Simd::Avx512 => unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    $crate::ops::simd::Simd::Avx2 => unsafe { avx2($($argument),*) },
+                    $crate::ops::simd::Simd::Portable => body::<false>($($argument),*),
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            {
+                let _ = simd;
+                body::<false>($($argument),*)
+            }
+        }
+    };
+}
+pub(super) use multiversion;

@@ -1,7 +1,9 @@
 //! 2-D convolution: our kernels on the CPU, the stock operation elsewhere.
 
+mod columns;
 mod extension;
 mod geometry;
+mod layout;
 mod pack;
 mod shifted;
 mod transpose;
@@ -60,7 +62,7 @@ pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
 /// The output `[n, out, oh, ow]`.
 fn forward(simd: Simd, g: &Geometry, x: &[f32], weight: &[f32]) -> Vec<f32> {
     let shifts = g.forward_shifts();
-    let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd.blocking());
+    let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
     unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, y)) }
@@ -73,13 +75,7 @@ fn data_gradient(simd: Simd, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f3
     unsafe {
         memory::filled(len, |dx| {
             for shifts in g.data_gradient_shifts() {
-                let packed = PackedWeight::new(
-                    weight,
-                    g.window(),
-                    &shifts,
-                    Reduce::Outputs,
-                    simd.blocking(),
-                );
+                let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Outputs, simd);
                 shifted::run(simd, &shifts, dy, &packed, dx);
             }
         })

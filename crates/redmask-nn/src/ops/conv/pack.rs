@@ -1,7 +1,10 @@
 //! Packing of weights into the panels that the micro-kernel reads.
 
-use super::super::{kernel::Blocking, memory};
-use super::geometry::Shifts;
+use super::super::{memory, simd::Simd};
+use super::{
+    geometry::{Shifts, even_part},
+    transpose::transpose,
+};
 
 /// Which of the two channel axes of a weight `[out, in, kh, kw]` is summed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +30,9 @@ impl PackedWeight {
         window: usize,
         shifts: &Shifts,
         reduce: Reduce,
-        blocking: Blocking,
+        simd: Simd,
     ) -> Self {
-        let mr = blocking.mr;
+        let mr = simd.blocking().mr;
         let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
         let blocks = rows.div_ceil(mr);
         let depth = channels * taps;
@@ -40,22 +43,27 @@ impl PackedWeight {
         };
         let group_step = rows * channels * window;
         let panel = depth * mr;
+        let elements: Vec<usize> = shifts.taps.iter().map(|tap| tap.element).collect();
+        let all_taps = elements.iter().copied().eq(0..window);
         let pack = |index: usize, panel: &mut [f32]| {
             let (group, block) = (index / blocks, index % blocks);
             let first = block * mr;
             let valid = mr.min(rows - first);
             let source = &weight[group * group_step + first * row_step..];
-            let mut target = panel.chunks_exact_mut(mr);
-            for c in 0..channels {
-                for tap in &shifts.taps {
-                    let Some(target) = target.next() else { return };
-                    let at = c * channel_step + tap.element;
-                    for (m, value) in target.iter_mut().enumerate() {
-                        *value = if m < valid {
-                            source[at + m * row_step]
-                        } else {
-                            0.0
-                        };
+            if valid < mr {
+                panel.fill(0.0);
+            }
+            if reduce == Reduce::Inputs && all_taps {
+                transpose(simd, source, row_step, [valid, depth], panel, mr);
+                return;
+            }
+            let channels = panel.chunks_exact_mut((taps * mr).max(1)).enumerate();
+            for (c, panel) in channels {
+                let source = &source[c * channel_step..];
+                for (target, &element) in panel.chunks_exact_mut(mr).zip(&elements) {
+                    let values = source[element..].iter().step_by(row_step);
+                    for (value, &read) in target[..valid].iter_mut().zip(values) {
+                        *value = read;
                     }
                 }
             }
@@ -70,7 +78,7 @@ impl PackedWeight {
                     count.min(64)
                 };
                 memory::parallel(tasks, |task| {
-                    for index in super::geometry::even_part(count, tasks, task) {
+                    for index in even_part(count, tasks, task) {
                         pack(index, values.part(index * panel, panel));
                     }
                 });

@@ -1,21 +1,39 @@
-//! Forward pass and data gradient: sums over shifted reads, by way of packed columns.
+//! Forward pass and data gradient: sums over shifted reads.
+
+use std::{cell::RefCell, ops::Range};
 
 use super::super::{
     kernel::{Blocking, Tile},
     memory::{self, Shared},
-    scratch::{Buffers, with_buffers},
+    scratch::{self, Scratch},
     simd::Simd,
 };
 use super::{
+    columns::ColumnReads,
     geometry::{Shifts, even_part},
+    layout::{Halo, Layout},
     pack::PackedWeight,
 };
 
-/// Products summed before the tile of results is stored: 48 columns of that depth stay in the first-level cache.
-const DEPTH_BLOCK: usize = 144;
+/// Products summed before a tile of results is stored: the columns of that depth stay in the first-level cache.
+const DEPTH_BLOCK: usize = 160;
 
 /// Elements of a task's buffer of results; what stays in the second-level cache beside the columns.
 const RESULT_BLOCK: usize = 1 << 16;
+
+/// What a thread keeps for its tasks.
+#[derive(Debug, Default)]
+struct Buffers {
+    columns: Scratch,
+    gathered: Scratch,
+    sums: Scratch,
+    offsets: Vec<u32>,
+    reads: ColumnReads,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
 
 /// Computes all positions of `shifts` into `y`.
 pub(super) fn run(
@@ -26,168 +44,239 @@ pub(super) fn run(
     y: Shared<'_, f32>,
 ) {
     let Blocking { lanes, vectors, .. } = simd.blocking();
-    let columns = shifts.batch * shifts.positions();
-    if columns == 0 {
+    let (positions, threads) = (shifts.positions(), rayon::current_num_threads());
+    if shifts.batch * positions == 0 {
         return;
     }
-    let threads = rayon::current_num_threads();
-    let widest = (RESULT_BLOCK / shifts.outputs).clamp(2 * lanes * vectors, 10 * lanes * vectors);
-    let mut parts = columns.div_ceil(widest);
-    if parts * shifts.groups > 1 || columns >= 2 * lanes * vectors {
+    let layout = Layout::choose(shifts, simd.blocking());
+    let halo = Halo::new(shifts);
+    // What a task computes: `units` of `unit` positions from each of `sets`.
+    let (sets, unit) = match layout {
+        Layout::Direct => (shifts.batch, lanes),
+        Layout::Padded => (shifts.batch, shifts.grid[1]),
+        Layout::Columns => (1, 1),
+    };
+    let units = shifts.batch * positions / sets / unit;
+    let per_set = sets * shifts.groups;
+    let widest = (RESULT_BLOCK / shifts.outputs).clamp(2 * lanes * vectors, 4096);
+    let mut parts = units.div_ceil(widest.div_ceil(unit));
+    if parts * per_set < 4 * threads && units * unit / parts >= 4 * lanes * vectors {
         // A multiple of the threads, so that none waits for the last part.
-        parts = (parts * shifts.groups)
+        parts = (parts * per_set)
             .next_multiple_of(threads)
-            .div_ceil(shifts.groups);
+            .div_ceil(per_set)
+            .min(units);
     }
-    let parts = parts.min(columns.div_ceil(lanes));
     // Too few positions for all threads: split the output channels as well.
-    let halves = (threads / (parts * shifts.groups)).clamp(1, weight.blocks());
-    memory::parallel(shifts.groups * parts * halves, |task| {
-        let (group, rest) = (task / (parts * halves), task % (parts * halves));
+    let halves = (threads / (parts * per_set)).clamp(1, weight.blocks());
+    memory::parallel(per_set * parts * halves, |task| {
+        let (set, rest) = (task / (parts * halves), task % (parts * halves));
+        let (sample, group) = (set / shifts.groups, set % shifts.groups);
         let (part, half) = (rest / halves, rest % halves);
-        let range = even_part(columns, parts, part);
+        let range = even_part(units, parts, part);
         let blocks = even_part(weight.blocks(), halves, half);
-        with_buffers(|buffers| {
-            let task = Task {
-                simd,
-                shifts,
-                x,
-                weight,
-                group,
-                first: range.start,
-                count: range.len(),
-            };
-            task.multiply(blocks.clone(), buffers);
-            task.store(blocks, buffers, y);
-        });
+        let (first, count) = (sample * positions + range.start * unit, range.len() * unit);
+        let task = Task {
+            simd,
+            shifts,
+            layout,
+            halo,
+            x,
+            weight,
+            group,
+            first,
+            count,
+            blocks,
+        };
+        scratch::lend(&BUFFERS, |buffers| task.run(buffers, y));
     });
 }
 
-/// The columns `first..first + count` of one group, over the positions of all samples.
+/// `count` positions from `first` on, counted over all samples, for some blocks of output channels of one group.
 struct Task<'a> {
     simd: Simd,
     shifts: &'a Shifts,
+    layout: Layout,
+    halo: Halo,
     x: &'a [f32],
     weight: &'a PackedWeight,
     group: usize,
     first: usize,
     count: usize,
+    blocks: Range<usize>,
 }
 
 impl Task<'_> {
-    /// Columns padded to whole vectors.
-    fn width(&self) -> usize {
-        self.count.next_multiple_of(self.simd.blocking().lanes)
-    }
-
-    /// Fills `buffers.sums` `[blocks * mr][width]`.
-    fn multiply(&self, blocks: std::ops::Range<usize>, buffers: &mut Buffers) {
+    fn run(&self, buffers: &mut Buffers, y: Shared<'_, f32>) {
         let Blocking { lanes, mr, vectors } = self.simd.blocking();
-        let width = self.width();
         let taps = self.shifts.taps.len();
+        // Results that fill whole vectors of consecutive positions go straight to their place.
+        let in_place = self.layout == Layout::Direct;
+        let width = self.width();
         let channels_at_once = DEPTH_BLOCK.div_ceil(taps.max(1)).min(self.shifts.inputs);
-        // An odd number of vectors keeps the rows from falling into few cache sets.
-        let pitch = ((width / lanes) | 1) * lanes;
         let Buffers {
             columns,
+            gathered,
             sums,
             offsets,
-            ..
+            reads,
         } = buffers;
-        let sums = sums.take(blocks.len() * mr * width);
-        if taps == 0 {
-            sums.fill(0.0);
-            return;
+        self.point(channels_at_once, offsets);
+        if self.layout == Layout::Columns {
+            reads.prepare(self.shifts, self.first, self.count, width);
         }
-        let columns = columns.take(channels_at_once * taps * pitch);
-        offsets.clear();
-        offsets.extend((0..channels_at_once * taps).map(|k| (k * pitch) as u32));
+        let (results, ldc) = if in_place {
+            let plane = self.shifts.positions();
+            let rows = (self.blocks.end * mr).min(self.shifts.outputs) - self.blocks.start * mr;
+            let start = self.image(self.shifts.outputs, self.blocks.start * mr) * plane;
+            // SAFETY: the task's columns of these rows are its own; the kernel touches no others.
+            let at = unsafe { y.part(start + self.first % plane, (rows - 1) * plane + width) };
+            (at.as_mut_ptr(), plane)
+        } else {
+            (
+                sums.take(self.blocks.len() * mr * width).as_mut_ptr(),
+                width,
+            )
+        };
         let tiles = (width / lanes).div_ceil(vectors);
-        let mut channel = 0;
-        loop {
-            let channels = channels_at_once.min(self.shifts.inputs - channel);
-            self.pack_columns(channel..channel + channels, columns, pitch);
-            let depth = channels * taps;
+        for channel in (0..self.shifts.inputs).step_by(channels_at_once) {
+            let channels = channel..(channel + channels_at_once).min(self.shifts.inputs);
+            let depth = channels.len() * taps;
+            let source = self.lay_out(channels, columns, gathered, reads);
             for tile in 0..tiles {
                 let vectors = even_part(width / lanes, tiles, tile);
-                for (row, block) in blocks.clone().enumerate() {
+                for (row, block) in self.blocks.clone().enumerate() {
                     let rows = mr.min(self.shifts.outputs - block * mr);
-                    let panel = self.weight.panel(self.group, block, channel * taps);
-                    let at = row * mr * width + vectors.start * lanes;
                     let tile = Tile {
                         depth,
-                        a: panel.as_ptr(),
-                        b: columns[vectors.start * lanes..].as_ptr(),
+                        a: self
+                            .weight
+                            .panel(self.group, block, channel * taps)
+                            .as_ptr(),
+                        b: source[vectors.start * lanes..].as_ptr(),
                         offsets: offsets.as_ptr(),
-                        c: sums[at..].as_mut_ptr(),
-                        ldc: width,
+                        // SAFETY: inside of the results, which have `mr` (in place: `rows`) rows a block.
+                        c: unsafe { results.add(row * mr * ldc + vectors.start * lanes) },
+                        ldc,
                         accumulate: channel > 0,
                     };
-                    // SAFETY: `panel` holds the depth from this channel on, `columns` has `depth` rows of
-                    // `pitch >= width`, `sums` has `mr` rows of `width` from the block's first.
+                    // SAFETY: the panel holds the depth from this channel on; each offset leaves `width`
+                    // elements of `source`.
                     unsafe { self.simd.kernel(rows, vectors.len())(&tile) };
                 }
             }
-            channel += channels;
-            if channel >= self.shifts.inputs {
-                break;
+        }
+        if !in_place {
+            self.store(sums.take(self.blocks.len() * mr * width), y);
+        }
+    }
+
+    /// The index of a channel's plane in the task's first sample.
+    fn image(&self, channels: usize, channel: usize) -> usize {
+        let sample = self.first / self.shifts.positions();
+        (sample * self.shifts.groups + self.group) * channels + channel
+    }
+
+    /// Rows of the grid, where the layout takes whole ones.
+    fn grid_rows(&self) -> Range<usize> {
+        let first = self.first % self.shifts.positions() / self.shifts.grid[1];
+        first..first + self.count / self.shifts.grid[1]
+    }
+
+    /// Columns computed, in whole vectors.
+    fn width(&self) -> usize {
+        let columns = match self.layout {
+            Layout::Direct | Layout::Columns => self.count,
+            // The last row's end need not be computed.
+            Layout::Padded => (self.grid_rows().len() - 1) * self.halo.pitch + self.shifts.grid[1],
+        };
+        columns.next_multiple_of(self.simd.blocking().lanes)
+    }
+
+    /// Floats of a row of [`Layout::Columns`]: an odd number of vectors, so that rows fall into all cache sets.
+    fn pitch(&self) -> usize {
+        let lanes = self.simd.blocking().lanes;
+        (self.count.div_ceil(lanes) | 1) * lanes
+    }
+
+    /// Writes the offsets of the rows of `channels` channels.
+    fn point(&self, channels: usize, offsets: &mut Vec<u32>) {
+        let taps = &self.shifts.taps;
+        offsets.clear();
+        match self.layout {
+            Layout::Direct => {
+                offsets.extend((0..channels).map(|c| (c * self.shifts.positions()) as u32));
+            }
+            Layout::Padded => {
+                let rows = self.grid_rows().len();
+                let channel = self.halo.channel(rows);
+                offsets.extend((0..channels).flat_map(|c| {
+                    taps.iter()
+                        .map(move |t| (c * channel + self.halo.offset(t.shift, rows)) as u32)
+                }));
+            }
+            Layout::Columns => {
+                let pitch = self.pitch();
+                offsets.extend((0..channels * taps.len()).map(|k| (k * pitch) as u32));
             }
         }
     }
 
-    /// The columns of `channels` as rows `[channel][tap][pitch]`.
-    fn pack_columns(&self, channels: std::ops::Range<usize>, columns: &mut [f32], pitch: usize) {
+    /// Puts the channels where the offsets say.
+    fn lay_out<'b>(
+        &'b self,
+        channels: Range<usize>,
+        buffer: &'b mut Scratch,
+        gathered: &mut Scratch,
+        reads: &ColumnReads,
+    ) -> &'b [f32] {
         let s = self.shifts;
-        let plane = s.input[0] * s.input[1];
-        let width = self.width();
-        let rows = columns.chunks_exact_mut(pitch);
-        let taps = channels.flat_map(|c| s.taps.iter().map(move |tap| (c, tap)));
-        for (row, (channel, tap)) in rows.zip(taps) {
-            let down = s.inside(0, tap.shift[0]);
-            let across = s.inside(1, tap.shift[1]);
-            for Run {
-                sample,
-                row: g,
-                columns,
-                at,
-            } in self.runs()
-            {
-                let target = &mut row[at..at + columns.len()];
-                let low = across.start.clamp(columns.start, columns.end) - columns.start;
-                let high = across.end.clamp(columns.start, columns.end) - columns.start;
-                if !down.contains(&g) || low >= high {
-                    target.fill(0.0);
-                    continue;
-                }
-                let image = (sample * s.groups + self.group) * s.inputs + channel;
-                let line = ((g * s.read_step[0]) as isize + tap.shift[0]) as usize * s.input[1];
-                let left = ((columns.start + low) * s.read_step[1]) as isize + tap.shift[1];
-                let source = &self.x[image * plane + line + left as usize..];
-                target[..low].fill(0.0);
-                target[high..].fill(0.0);
-                let target = &mut target[low..high];
-                if s.read_step[1] == 1 {
-                    target.copy_from_slice(&source[..target.len()]);
-                } else {
-                    for (value, &read) in
-                        target.iter_mut().zip(source.iter().step_by(s.read_step[1]))
-                    {
-                        *value = read;
-                    }
-                }
+        let area = s.input[0] * s.input[1];
+        match self.layout {
+            Layout::Direct => {
+                let at = self.image(s.inputs, channels.start) * area + self.first % s.positions();
+                &self.x[at..]
             }
-            row[self.count..width].fill(0.0);
+            Layout::Padded => {
+                let rows = self.grid_rows();
+                let channel = self.halo.channel(rows.len());
+                // Whole vectors read past the last row; what they read is dropped.
+                let slack = self.simd.blocking().lanes;
+                let buffer = buffer.take(channels.len() * channel + slack);
+                let source = &self.x[self.image(s.inputs, channels.start) * area..];
+                for (plane, target) in source
+                    .chunks_exact(area)
+                    .zip(buffer.chunks_exact_mut(channel))
+                    .take(channels.len())
+                {
+                    self.halo.copy(plane, s.input, rows.clone(), target);
+                }
+                buffer
+            }
+            Layout::Columns => {
+                let pitch = self.pitch();
+                let rows = s.taps.len() * pitch;
+                let buffer = buffer.take((channels.len() * rows).max(pitch));
+                let gathered = gathered.take(reads.gathered(s));
+                for (channel, rows) in channels.zip(buffer.chunks_exact_mut(rows.max(1))) {
+                    let plane = |sample: usize| {
+                        let image = (sample * s.groups + self.group) * s.inputs + channel;
+                        &self.x[image * area..][..area]
+                    };
+                    reads.copy(self.simd, plane, gathered, rows, pitch);
+                }
+                buffer
+            }
         }
     }
 
-    /// Writes the valid part of `buffers.sums` to the output.
-    fn store(&self, blocks: std::ops::Range<usize>, buffers: &mut Buffers, y: Shared<'_, f32>) {
+    /// Writes the valid part of `sums` to the output.
+    fn store(&self, sums: &[f32], y: Shared<'_, f32>) {
         let s = self.shifts;
         let mr = self.simd.blocking().mr;
         let width = self.width();
         let plane = s.output[0] * s.output[1];
-        let channels = blocks.start * mr..(blocks.end * mr).min(s.outputs);
-        let sums = buffers.sums.take(blocks.len() * mr * width);
+        let channels = self.blocks.start * mr..(self.blocks.end * mr).min(s.outputs);
         for (row, channel) in sums.chunks_exact(width).zip(channels) {
             for Run {
                 sample,
@@ -213,12 +302,17 @@ impl Task<'_> {
         }
     }
 
-    /// The task's columns as runs inside one row of the grid.
+    /// The task's positions as runs inside one row of the grid.
     fn runs(&self) -> impl Iterator<Item = Run> {
         let [_, across] = self.shifts.grid;
         let positions = self.shifts.positions();
         let end = self.first + self.count;
-        let mut next = self.first;
+        let pitch = if self.layout == Layout::Padded {
+            self.halo.pitch
+        } else {
+            across
+        };
+        let (mut next, mut at) = (self.first, 0);
         std::iter::from_fn(move || {
             if next >= end {
                 return None;
@@ -226,14 +320,15 @@ impl Task<'_> {
             let (sample, inside) = (next / positions, next % positions);
             let (row, column) = (inside / across, inside % across);
             let len = (across - column).min(end - next);
-            let at = next - self.first;
-            next += len;
-            Some(Run {
+            let run = Run {
                 sample,
                 row,
                 columns: column..column + len,
                 at,
-            })
+            };
+            next += len;
+            at += if pitch > across { pitch } else { len };
+            Some(run)
         })
     }
 }
@@ -242,7 +337,7 @@ impl Task<'_> {
 struct Run {
     sample: usize,
     row: usize,
-    columns: std::ops::Range<usize>,
+    columns: Range<usize>,
     /// Where the run starts among the task's columns.
     at: usize,
 }

@@ -4,6 +4,7 @@ use burn::{
     backend::{Flex, flex::FlexTensor, ops::ModuleOps},
     tensor::ops::ConvOptions,
 };
+use proptest::prelude::*;
 
 use super::super::{flex, simd::Simd};
 use super::{data_gradient, forward, geometry::Geometry, weight_gradient::weight_gradient};
@@ -24,7 +25,8 @@ fn compare(what: &str, got: &[f32], expected: &FlexTensor, terms: usize) {
     let expected = expected.to_contiguous();
     let expected = flex::values(&expected);
     assert_eq!(got.len(), expected.len(), "{what}");
-    let bound = 1e-6 * (terms as f32).sqrt().max(4.0);
+    // Both sides round: with the order of their sums, by a share of the partial sums.
+    let bound = 4e-6 + 1e-7 * terms as f32;
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
         assert!(
             (g - e).abs() <= bound * (1.0 + e.abs()),
@@ -105,4 +107,65 @@ fn shapes_of_our_networks() {
         &ConvOptions::new([1, 1], [4, 4], [4, 4], 1),
     );
     check([2, 16, 96, 96], [16, 16, 3, 3], &same(1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_shape(
+        batch in 1_usize..4,
+        groups in prop_oneof![3 => Just(1_usize), 1 => 2_usize..5],
+        inputs in 1_usize..20,
+        outputs in 1_usize..20,
+        size in (1_usize..24, 1_usize..24),
+        kernel in (1_usize..5, 1_usize..5),
+        stride in (1_usize..4, 1_usize..4),
+        padding in (0_usize..5, 0_usize..5, 0_usize..5, 0_usize..5),
+        dilation in (1_usize..5, 1_usize..5),
+    ) {
+        let options = ConvOptions {
+            stride: [stride.0, stride.1],
+            padding: [(padding.0, padding.1), (padding.2, padding.3)],
+            dilation: [dilation.0, dilation.1],
+            groups,
+        };
+        let reach = [dilation.0 * (kernel.0 - 1) + 1, dilation.1 * (kernel.1 - 1) + 1];
+        prop_assume!(reach[0] <= size.0 + padding.0 + padding.1);
+        prop_assume!(reach[1] <= size.1 + padding.2 + padding.3);
+        let x = [batch, groups * inputs, size.0, size.1];
+        check(x, [groups * outputs, inputs, kernel.0, kernel.1], &options);
+    }
+
+    #[test]
+    fn any_depthwise_shape(
+        batch in 1_usize..4,
+        channels in 1_usize..9,
+        multiplier in 1_usize..4,
+        size in (1_usize..40, 1_usize..40),
+        kernel in 1_usize..6,
+        stride in 1_usize..4,
+        dilation in 1_usize..5,
+    ) {
+        let padding = dilation * (kernel - 1) / 2;
+        prop_assume!(size.0.min(size.1) + 2 * padding > dilation * (kernel - 1));
+        let options =
+            ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], channels);
+        let x = [batch, channels, size.0, size.1];
+        check(x, [channels * multiplier, 1, kernel, kernel], &options);
+    }
+
+    /// Sizes at which the kernels split the work in several ways.
+    #[test]
+    fn any_larger_shape(
+        batch in 1_usize..5,
+        inputs in 1_usize..80,
+        outputs in 1_usize..80,
+        size in 8_usize..48,
+        kernel in prop_oneof![Just(1_usize), Just(3)],
+        stride in 1_usize..3,
+    ) {
+        let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], 1);
+        check([batch, inputs, size, size], [outputs, inputs, kernel, kernel], &options);
+    }
 }

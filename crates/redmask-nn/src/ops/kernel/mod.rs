@@ -9,7 +9,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::transpose::transpose_8x8;
 use super::simd::Simd;
 
 /// One call of the micro-kernel.

@@ -1,0 +1,165 @@
+//! Weight gradient: a product whose summed dimension is the pixels of all samples.
+//!
+//! The micro-kernel takes output channels as rows and input channels as columns, so both operands are
+//! transposed first, in portions that stay in the cache.
+
+mod by_channels;
+mod by_pixels;
+mod depthwise;
+
+use super::super::{kernel::Tile, memory, simd::Simd};
+use super::{geometry::Geometry, transpose::transpose};
+
+/// Pixels summed in one call of the micro-kernel: their columns stay in the first-level cache.
+const PIXEL_BLOCK: usize = 128;
+
+/// Floats of a thread's partial sums that stay in the second-level cache beside the operands.
+const SUMS_LIMIT: usize = 1 << 17;
+
+/// The gradient of the weight `[out, in / groups, kh, kw]`, given the input and the gradient of the output.
+pub(super) fn weight_gradient(simd: Simd, g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let len = g.weight_shape().iter().product();
+    let pixels = g.batch * g.output[0] * g.output[1];
+    if g.inputs == 1 && g.outputs <= 2 {
+        // SAFETY: the tasks write all taps of all their channels.
+        return unsafe { memory::filled(len, |dw| depthwise::run(simd, g, x, dy, dw)) };
+    }
+    let threads = rayon::current_num_threads();
+    if g.groups == 1 && len <= SUMS_LIMIT && pixels >= 1024 * threads {
+        by_pixels::run(simd, g, x, dy)
+    } else {
+        // SAFETY: the tasks write all rows of all their input channels.
+        unsafe { memory::filled(len, |dw| by_channels::run(simd, g, x, dy, dw)) }
+    }
+}
+
+/// Some rows of an image with the channels innermost and the padding written out: `[rows][columns][pitch]`.
+#[derive(Debug, Clone, Copy)]
+struct Interleaved {
+    columns: usize,
+    /// Floats of a pixel.
+    pitch: usize,
+}
+
+impl Interleaved {
+    fn new(g: &Geometry, pitch: usize) -> Self {
+        let columns = (g.output[1] - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1;
+        Self { columns, pitch }
+    }
+
+    /// Rows of the input that `rows` rows of the output read.
+    fn rows(g: &Geometry, rows: usize) -> usize {
+        (rows - 1) * g.stride[0] + (g.kernel[0] - 1) * g.dilation[0] + 1
+    }
+
+    /// Floats for `rows` rows of the output.
+    fn len(self, g: &Geometry, rows: usize) -> usize {
+        Self::rows(g, rows) * self.columns * self.pitch
+    }
+
+    /// Fills `target` with what the output rows `first..first + rows` read of `channels` planes.
+    fn fill(
+        self,
+        simd: Simd,
+        g: &Geometry,
+        planes: &[f32],
+        channels: usize,
+        [first, rows]: [usize; 2],
+        target: &mut [f32],
+    ) {
+        target.fill(0.0);
+        let area = g.input[0] * g.input[1];
+        let [top, left] = g.padding;
+        let width = g.input[1].min(self.columns.saturating_sub(left));
+        for row in 0..Self::rows(g, rows) {
+            let line = first * g.stride[0] + row;
+            if line < top || line - top >= g.input[0] {
+                continue;
+            }
+            let from = &planes[(line - top) * g.input[1]..];
+            let to = &mut target[(row * self.columns + left.min(self.columns)) * self.pitch..];
+            transpose(simd, from, area, [channels, width], to, self.pitch);
+        }
+    }
+
+    /// Where an output pixel, counted within rows of the output, reads its first tap.
+    fn offset(self, g: &Geometry, pixel: usize) -> usize {
+        let (row, column) = (pixel / g.output[1], pixel % g.output[1]);
+        (row * g.stride[0] * self.columns + column * g.stride[1]) * self.pitch
+    }
+
+    /// How far a tap's reads lie from the first tap's.
+    fn shift(self, g: &Geometry, ky: usize, kx: usize) -> usize {
+        (ky * g.dilation[0] * self.columns + kx * g.dilation[1]) * self.pitch
+    }
+}
+
+/// Writes `pixels` pixels of `channels` planes of the output's gradient as panels `[block][pixels][mr]`.
+///
+/// `panels` are the block's distance and the target; rows that fill up the last block are zeros.
+fn pack_panels(
+    simd: Simd,
+    planes: &[f32],
+    area: usize,
+    [channels, pixels]: [usize; 2],
+    panel: usize,
+    target: &mut [f32],
+) {
+    let mr = simd.blocking().mr;
+    for (block, first) in (0..channels).step_by(mr).enumerate() {
+        let rows = mr.min(channels - first);
+        let target = &mut target[block * panel..][..pixels * mr];
+        if rows < mr {
+            target.fill(0.0);
+        }
+        transpose(
+            simd,
+            &planes[first * area..],
+            area,
+            [rows, pixels],
+            target,
+            mr,
+        );
+    }
+}
+
+/// One product: `sums[row][column] += sum over pixels of panel * columns`.
+struct Product<'a> {
+    /// `[offsets.len()][mr]`.
+    panel: &'a [f32],
+    rows: usize,
+    columns: &'a [f32],
+    vectors: usize,
+    offsets: &'a [u32],
+    sums: &'a mut [f32],
+    /// Floats of a row of `sums`.
+    pitch: usize,
+}
+
+impl Product<'_> {
+    fn add(self, simd: Simd) {
+        let blocking = simd.blocking();
+        let width = self.vectors * blocking.lanes;
+        let last = self.offsets.iter().copied().max().unwrap_or_default() as usize;
+        assert!(
+            self.panel.len() >= self.offsets.len() * blocking.mr,
+            "panel too short"
+        );
+        assert!(self.columns.len() >= last + width, "columns too short");
+        assert!(
+            self.sums.len() >= (self.rows - 1) * self.pitch + width,
+            "sums too short"
+        );
+        let tile = Tile {
+            depth: self.offsets.len(),
+            a: self.panel.as_ptr(),
+            b: self.columns.as_ptr(),
+            offsets: self.offsets.as_ptr(),
+            c: self.sums.as_mut_ptr(),
+            ldc: self.pitch,
+            accumulate: true,
+        };
+        // SAFETY: the extents were checked above.
+        unsafe { simd.kernel(self.rows, self.vectors)(&tile) };
+    }
+}
