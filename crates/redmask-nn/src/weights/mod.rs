@@ -15,4 +15,4 @@ pub use checkpoint::Checkpoint;
 pub use folder::{ModelCard, load_model, save_model};
 pub use load::{LoadReport, load, load_encoder, restore};
 pub use save::save;
-pub use state::{StateDict, StateTensor, gradient_dict, shapes, state_dict};
+pub use state::{StateDict, StatePath, StateTensor, gradient_dict, shapes, state_dict};

@@ -45,22 +45,25 @@ pub fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
 /// Where a visitor or mapper is, as a state-dict name. Parts that only our types have are left out: enum variants, the
 /// list inside a `Sequential`, the trunk of a classifier.
 #[derive(Debug, Default)]
-pub(crate) struct StatePath(Vec<String>);
+pub struct StatePath(Vec<String>);
 
 impl StatePath {
-    pub(crate) fn enter(&mut self, name: &str, container: &str) {
+    /// Goes into a sub-module; to be called from `enter_module`.
+    pub fn enter(&mut self, name: &str, container: &str) {
         if !is_ours(name, container) {
             self.0.push(name.to_owned());
         }
     }
 
-    pub(crate) fn exit(&mut self, name: &str, container: &str) {
+    /// Comes back out of it; to be called from `exit_module`.
+    pub fn exit(&mut self, name: &str, container: &str) {
         if !is_ours(name, container) {
             self.0.pop();
         }
     }
 
-    pub(crate) fn name(&self) -> String {
+    /// The state-dict name of this place.
+    pub fn name(&self) -> String {
         self.0.join(".")
     }
 }
