@@ -9,12 +9,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use redmask_core::{Error, Fingerprint, Result};
+use redmask_nn::weights::{StateDict, StateTensor};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 
 use crate::optim::{OptimizerState, SlotState};
-use crate::parameters::{Parameters, Values};
 
 const PREFIX: &str = "checkpoint-";
 const TENSORS: &str = "tensors.safetensors";
@@ -77,10 +77,10 @@ impl Progress {
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) progress: Progress,
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: StateDict,
     pub(crate) optimizer: OptimizerState,
     /// Further tensors, such as those of a second network that is trained alongside.
-    pub(crate) companions: Parameters,
+    pub(crate) companions: StateDict,
 }
 
 /// Writes `checkpoint` into `folder` and removes the older ones.
@@ -91,12 +91,12 @@ pub(crate) fn save(folder: &Path, checkpoint: Checkpoint) -> Result<()> {
         optimizer,
         companions,
     } = checkpoint;
-    let mut tensors: BTreeMap<String, Values> = BTreeMap::new();
-    for (path, values) in parameters.0 {
-        tensors.insert(format!("network/{path}"), values);
+    let mut tensors: StateDict = BTreeMap::new();
+    for (path, tensor) in parameters {
+        tensors.insert(format!("network/{path}"), tensor);
     }
-    for (path, values) in companions.0 {
-        tensors.insert(format!("companion/{path}"), values);
+    for (path, tensor) in companions {
+        tensors.insert(format!("companion/{path}"), tensor);
     }
     progress.counters.clear();
     for (path, slot) in optimizer {
@@ -106,10 +106,10 @@ pub(crate) fn save(folder: &Path, checkpoint: Checkpoint) -> Result<()> {
             first,
             second,
         } = slot;
-        for (name, data) in [("first", first), ("second", second)] {
-            if !data.is_empty() {
-                let shape = vec![data.len()];
-                tensors.insert(format!("{name}/{path}"), Values { shape, data });
+        for (name, values) in [("first", first), ("second", second)] {
+            if !values.is_empty() {
+                let shape = vec![values.len()];
+                tensors.insert(format!("{name}/{path}"), StateTensor { shape, values });
             }
         }
         progress
@@ -168,8 +168,8 @@ pub(crate) fn load(folder: &Path) -> Result<Option<Checkpoint>> {
     let tensors = from_safetensors(&bytes)
         .map_err(|problem| Error::input(&tensor_path, problem).with_hint(hint))?;
 
-    let mut parameters = Parameters::default();
-    let mut companions = Parameters::default();
+    let mut parameters = StateDict::new();
+    let mut companions = StateDict::new();
     let mut optimizer: OptimizerState = progress
         .counters
         .iter()
@@ -183,20 +183,20 @@ pub(crate) fn load(folder: &Path) -> Result<Option<Checkpoint>> {
             (path.clone(), state)
         })
         .collect();
-    for (name, values) in tensors {
+    for (name, tensor) in tensors {
         match name.split_once('/') {
             Some(("network", path)) => {
-                parameters.0.insert(path.to_owned(), values);
+                parameters.insert(path.to_owned(), tensor);
             }
             Some(("companion", path)) => {
-                companions.0.insert(path.to_owned(), values);
+                companions.insert(path.to_owned(), tensor);
             }
             Some((moment @ ("first" | "second"), path)) => {
                 if let Some(slot) = optimizer.get_mut(path) {
                     if moment == "first" {
-                        slot.first = values.data;
+                        slot.first = tensor.values;
                     } else {
-                        slot.second = values.data;
+                        slot.second = tensor.values;
                     }
                 }
             }
@@ -287,11 +287,11 @@ fn sync_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn to_safetensors(tensors: &BTreeMap<String, Values>) -> Result<Vec<u8>> {
-    let bytes: Vec<(&String, &Values, Vec<u8>)> = tensors
+fn to_safetensors(tensors: &StateDict) -> Result<Vec<u8>> {
+    let bytes: Vec<(&String, &StateTensor, Vec<u8>)> = tensors
         .iter()
         .map(|(name, v)| {
-            let raw = v.data.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let raw = v.values.iter().flat_map(|x| x.to_le_bytes()).collect();
             (name, v, raw)
         })
         .collect();
@@ -306,20 +306,20 @@ fn to_safetensors(tensors: &BTreeMap<String, Values>) -> Result<Vec<u8>> {
     serialize(views, None).map_err(fail)
 }
 
-fn from_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, Values>, String> {
+fn from_safetensors(bytes: &[u8]) -> Result<StateDict, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     file.iter()
         .map(|(name, view)| {
             if view.dtype() != Dtype::F32 {
                 return Err(format!("{name} is {:?}, not f32", view.dtype()));
             }
-            let data = view
+            let values = view
                 .data()
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect();
             let shape = view.shape().to_vec();
-            Ok((name.to_owned(), Values { shape, data }))
+            Ok((name.to_owned(), StateTensor { shape, values }))
         })
         .collect()
 }
@@ -329,9 +329,9 @@ mod tests {
     use super::*;
 
     fn checkpoint(step: u64) -> Checkpoint {
-        let values = |data: Vec<f32>| Values {
-            shape: vec![data.len()],
-            data,
+        let tensor = |values: Vec<f32>| StateTensor {
+            shape: vec![values.len()],
+            values,
         };
         let mut progress = Progress::start(Fingerprint::of(b"case"));
         progress.step = step;
@@ -339,7 +339,7 @@ mod tests {
         let weights = vec![f32::MIN_POSITIVE / 2.0, -0.0, 1.5];
         Checkpoint {
             progress,
-            parameters: Parameters([("a.weight".to_owned(), values(weights))].into()),
+            parameters: [("a.weight".to_owned(), tensor(weights))].into(),
             optimizer: [(
                 "a.weight".to_owned(),
                 SlotState {
@@ -350,7 +350,7 @@ mod tests {
                 },
             )]
             .into(),
-            companions: Parameters::default(),
+            companions: StateDict::default(),
         }
     }
 

@@ -1,14 +1,20 @@
 //! Losses, optimizers, the training loop, checkpoints and exact resume.
 
 mod checkpoint;
+mod classifier;
+mod finished;
+mod identity;
 mod log;
 pub mod loss;
 pub mod optim;
-pub mod parameters;
 pub mod sampler;
 mod segmentation;
 mod trainer;
 
+pub use classifier::{
+    ClassifierInputs, ClassifierOutcome, ClassifierReport, ClassifierTrainConfig, HeldOut,
+    MemoryInputs, train_classifier,
+};
 pub use segmentation::{
     Evaluation, SegmentationReport, TrainConfig, TrainOutcome, train_segmentation,
 };

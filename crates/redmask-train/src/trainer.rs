@@ -8,14 +8,15 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use redmask_core::{Error, Fingerprint, Result, Seed, Session};
 use redmask_nn::pass::Pass;
+use redmask_nn::weights::{StateDict, restore, state_dict};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint, Progress};
+use crate::finished::another_training;
 use crate::log::EpochLog;
 use crate::loss::Loss;
 use crate::optim::{Optimizer, Schedule};
-use crate::parameters::Parameters;
 use crate::sampler::{Batch, batches_per_epoch, epoch_order};
 
 /// Where a training runs and how it reports; nothing in here changes its result.
@@ -77,6 +78,16 @@ pub(crate) trait Objective {
     /// Measures after an epoch. `epoch` counts from 1. May run again for the same epoch after a kill.
     fn end_epoch(&mut self, network: &Self::Network, epoch: u32) -> Result<Self::Report>;
 
+    /// What a resumed training needs besides the network: further tensors, and anything else.
+    fn memory(&self) -> (StateDict, serde_json::Value) {
+        (StateDict::new(), serde_json::Value::Null)
+    }
+
+    /// Takes back what [`Objective::memory`] gave.
+    fn recall(&mut self, _tensors: StateDict, _rest: serde_json::Value) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the training is over before its last epoch.
     fn stop(&self, _history: &[EpochRecord<Self::Report>]) -> bool {
         false
@@ -123,8 +134,9 @@ pub(crate) fn train<O: Objective>(
     if let Some(saved) = checkpoint::load(run.folder)? {
         check_same(&saved.progress, &state, run)?;
         state = saved.progress;
-        network = saved.parameters.load_into(network)?;
+        network = restore(network, saved.parameters)?;
         optimizer.restore(saved.optimizer);
+        objective.recall(saved.companions, state.extra.take())?;
     }
     let (mut log, mut history) =
         EpochLog::open::<EpochRecord<O::Report>>(&run.folder.join(LOG), state.log_bytes)?;
@@ -139,7 +151,9 @@ pub(crate) fn train<O: Objective>(
         let order = epoch_order(objective.ids(), run.seed, state.epoch);
         while state.batch < per_epoch {
             if run.session.cancel.is_cancelled() {
-                save(&network, &optimizer, &mut state, &clock, &log, run)?;
+                save(
+                    objective, &network, &optimizer, &mut state, &clock, &log, run,
+                )?;
                 return Err(Error::Interrupted);
             }
             let from = state.batch as usize * plan.batch_size;
@@ -168,7 +182,9 @@ pub(crate) fn train<O: Objective>(
                 state.loss_sum / state.batch as f64
             ));
             if state.batch < per_epoch && clock.is_due() {
-                save(&network, &optimizer, &mut state, &clock, &log, run)?;
+                save(
+                    objective, &network, &optimizer, &mut state, &clock, &log, run,
+                )?;
                 clock.saved();
             }
         }
@@ -184,7 +200,9 @@ pub(crate) fn train<O: Objective>(
         state.batch = 0;
         state.loss_sum = 0.0;
         if clock.is_due() && state.epoch < plan.epochs {
-            save(&network, &optimizer, &mut state, &clock, &log, run)?;
+            save(
+                objective, &network, &optimizer, &mut state, &clock, &log, run,
+            )?;
             clock.saved();
         }
     }
@@ -198,8 +216,9 @@ pub(crate) fn train<O: Objective>(
 
 pub(crate) const LOG: &str = "epochs.jsonl";
 
-fn save<M: Module>(
-    network: &M,
+fn save<O: Objective>(
+    objective: &O,
+    network: &O::Network,
     optimizer: &Optimizer,
     state: &mut Progress,
     clock: &Clock,
@@ -208,24 +227,23 @@ fn save<M: Module>(
 ) -> Result<()> {
     state.seconds = clock.seconds();
     state.log_bytes = log.bytes();
+    let mut progress = state.clone();
+    let companions;
+    (companions, progress.extra) = objective.memory();
     checkpoint::save(
         run.folder,
         Checkpoint {
-            progress: state.clone(),
-            parameters: Parameters::of(network),
+            progress,
+            parameters: state_dict(network),
             optimizer: optimizer.state(),
-            companions: Parameters::default(),
+            companions,
         },
     )
 }
 
 fn check_same(saved: &Progress, fresh: &Progress, run: &TrainRun<'_>) -> Result<()> {
     if saved.identity != fresh.identity {
-        return Err(Error::input(
-            run.folder,
-            "holds the checkpoint of another training (other records, configuration, seed or initial weights)",
-        )
-        .with_hint("use another folder, or delete this one"));
+        return Err(another_training(run.folder));
     }
     if saved.threads != fresh.threads || saved.version != fresh.version {
         run.session.progress.line(&format!(

@@ -7,11 +7,11 @@ use burn::backend::flex::FlexTensor;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use redmask_nn::weights::StatePath;
 
 use super::config::{OptimizerConfig, RateGroup};
 use super::rule::Rule;
 use super::state::{OptimizerState, Slot, SlotState};
-use crate::parameters::PathTracker;
 
 /// An optimizer with its memory.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Optimizer {
             optimizer: self,
             gradients,
             rate_factor,
-            path: PathTracker::default(),
+            path: StatePath::default(),
         };
         module.map(&mut walk)
     }
@@ -82,7 +82,7 @@ struct Walk<'a> {
     optimizer: &'a mut Optimizer,
     gradients: &'a mut GradientsParams,
     rate_factor: f64,
-    path: PathTracker,
+    path: StatePath,
 }
 
 impl ModuleMapper for Walk<'_> {
@@ -90,15 +90,15 @@ impl ModuleMapper for Walk<'_> {
         self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _: &str, container: &str) {
-        self.path.exit(container);
+    fn exit_module(&mut self, name: &str, container: &str) {
+        self.path.exit(name, container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(gradient) = self.gradients.remove::<D>(param.id) else {
             return param;
         };
-        let path = self.path.current();
+        let path = self.path.name();
         let factor = RateGroup::factor_for(&self.optimizer.groups, &path);
         if factor == 0.0 {
             return param;

@@ -8,11 +8,9 @@ mod records;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
-use redmask_core::{Error, Fingerprint, FingerprintBuilder, Result, SegDataset};
+use redmask_core::{Error, Result, SegDataset};
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
 use redmask_nn::weights::{ModelCard, load_model, save_model};
-use serde::{Deserialize, Serialize};
 
 pub use config::TrainConfig;
 pub use evaluation::Evaluation;
@@ -20,9 +18,9 @@ pub use objective::SegmentationReport;
 
 use self::objective::SegmentationObjective;
 use self::records::Records;
-use crate::checkpoint;
+use crate::finished::Summary;
+use crate::identity::{Identity, device_of, trainable_device};
 use crate::optim::Optimizer;
-use crate::parameters::Parameters;
 use crate::trainer::{EpochRecord, Plan, TrainRun, train};
 
 /// A trained segmentation network and how it came about.
@@ -43,17 +41,6 @@ pub struct TrainOutcome {
 }
 
 const MODEL: &str = "model";
-const SUMMARY: &str = "training.json";
-
-/// What a finished training leaves beside its model.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Summary {
-    identity: Fingerprint,
-    steps: u64,
-    seconds: f64,
-    history: Vec<EpochRecord<SegmentationReport>>,
-}
 
 /// Trains `network`, built from `architecture` on a device with autodiff, on `train`.
 ///
@@ -75,29 +62,24 @@ pub fn train_segmentation(
 ) -> Result<TrainOutcome> {
     config.validate()?;
     let card = model_card(architecture, train_set, config)?;
-    let identity = identity(
-        architecture,
-        &network,
-        train_set,
-        validation_set,
-        config,
-        run,
-    )?;
-    let folder = Folder(run.folder);
-    if let Some(summary) = folder.summary(identity)? {
-        return folder.outcome(summary, network, config);
+    let identity = Identity::new(&(architecture, config), run.seed)?
+        .initial(&network)
+        .data("train", train_set.fingerprint())
+        .data_if("validation", validation_set.map(SegDataset::fingerprint))
+        .finish();
+    let model = run.folder.join(MODEL);
+    if let Some(summary) = Summary::read(run.folder, identity)? {
+        return Ok(TrainOutcome {
+            network: load_model(&model, &device_of(&network)?)?.1,
+            history: summary.history,
+            steps: summary.steps,
+            seconds: summary.seconds,
+            model,
+            kept: kept(config, run.folder),
+        });
     }
     let classes = architecture.class_count();
-    let device = network
-        .devices()
-        .into_iter()
-        .next()
-        .ok_or_else(|| Error::Internal("a network without parameters".into()))?;
-    if !device.is_autodiff() {
-        return Err(Error::Internal(
-            "a network to be trained must be on a device with autodiff".into(),
-        ));
-    }
+    let device = trainable_device(&network)?;
     let open = |set| Records::open(set, classes, run.memory_budget, run.session);
     let mut objective = SegmentationObjective {
         config,
@@ -117,80 +99,35 @@ pub fn train_segmentation(
     };
     let optimizer = Optimizer::new(config.optimizer, config.rate_groups.clone());
     let trained = train(&mut objective, network, optimizer, plan, identity, run)?;
-    save_model(&run.folder.join(MODEL), &card, &trained.network)?;
+    save_model(&model, &card, &trained.network)?;
     let summary = Summary {
         identity,
         steps: trained.steps,
         seconds: trained.seconds,
         history: trained.history,
     };
-    folder.finish(&summary)?;
+    summary.write(run.folder)?;
     Ok(TrainOutcome {
         network: trained.network,
         history: summary.history,
         steps: summary.steps,
         seconds: summary.seconds,
-        model: run.folder.join(MODEL),
-        kept: folder.kept(config),
+        model,
+        kept: kept(config, run.folder),
     })
 }
 
-struct Folder<'a>(&'a Path);
+fn kept(config: &TrainConfig, folder: &Path) -> BTreeMap<u32, PathBuf> {
+    config
+        .keep_epochs
+        .iter()
+        .map(|&epoch| (epoch, epoch_folder(folder, epoch)))
+        .collect()
+}
 
-impl Folder<'_> {
-    /// The summary of a training that was finished here before.
-    fn summary(&self, identity: Fingerprint) -> Result<Option<Summary>> {
-        let path = self.0.join(SUMMARY);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io(&path, "reading", e)),
-        };
-        let summary: Summary = serde_json::from_slice(&text)
-            .map_err(|e| Error::input(&path, format!("not a training summary: {e}")))?;
-        if summary.identity != identity {
-            return Err(Error::input(
-                self.0,
-                "holds another training (other records, configuration, seed or initial weights)",
-            )
-            .with_hint("use another folder, or delete this one"));
-        }
-        Ok(Some(summary))
-    }
-
-    fn outcome(
-        &self,
-        summary: Summary,
-        network: SegmentationNetwork,
-        config: &TrainConfig,
-    ) -> Result<TrainOutcome> {
-        let device = network.devices().into_iter().next().unwrap_or_default();
-        let model = self.0.join(MODEL);
-        Ok(TrainOutcome {
-            network: load_model(&model, &device)?.1,
-            history: summary.history,
-            steps: summary.steps,
-            seconds: summary.seconds,
-            model,
-            kept: self.kept(config),
-        })
-    }
-
-    fn kept(&self, config: &TrainConfig) -> BTreeMap<u32, PathBuf> {
-        config
-            .keep_epochs
-            .iter()
-            .map(|&e| (e, self.0.join(format!("epoch-{e:04}"))))
-            .collect()
-    }
-
-    /// Writes the summary, which makes the training finished, and drops its checkpoints.
-    fn finish(&self, summary: &Summary) -> Result<()> {
-        let text = serde_json::to_vec_pretty(summary)
-            .map_err(|e| Error::Internal(format!("a training summary: {e}")))?;
-        checkpoint::write_file(&self.0.join(SUMMARY), &text)?;
-        checkpoint::clear(self.0)
-    }
+/// Where the weights after epoch `epoch`, counted from 1, are kept.
+fn epoch_folder(folder: &Path, epoch: u32) -> PathBuf {
+    folder.join(format!("epoch-{epoch:04}"))
 }
 
 fn model_card(
@@ -232,30 +169,4 @@ fn model_card(
         scaling: config.scaling,
         network: architecture.clone(),
     })
-}
-
-/// A hash of everything that the result follows from.
-fn identity(
-    architecture: &NetworkConfig,
-    network: &SegmentationNetwork,
-    train_set: &dyn SegDataset,
-    validation_set: Option<&dyn SegDataset>,
-    config: &TrainConfig,
-    run: &TrainRun<'_>,
-) -> Result<Fingerprint> {
-    let text = serde_json::to_vec(&(architecture, config))
-        .map_err(|e| Error::Internal(format!("a training configuration: {e}")))?;
-    let mut builder = FingerprintBuilder::new();
-    builder
-        .part("config", &text)
-        .part("seed", run.seed.as_bytes())
-        .part("train", train_set.fingerprint().to_hex().as_bytes())
-        .part(
-            "initial",
-            Parameters::of(network).fingerprint().to_hex().as_bytes(),
-        );
-    if let Some(set) = validation_set {
-        builder.part("validation", set.fingerprint().to_hex().as_bytes());
-    }
-    Ok(builder.finish())
 }

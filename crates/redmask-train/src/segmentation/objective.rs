@@ -1,7 +1,6 @@
 //! Batches of records and their loss.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
@@ -13,6 +12,7 @@ use redmask_nn::weights::{ModelCard, save_model};
 use serde::{Deserialize, Serialize};
 
 use super::config::TrainConfig;
+use super::epoch_folder;
 use super::evaluation::{Evaluation, evaluate};
 use super::records::Records;
 use crate::loss::{Loss, Targets};
@@ -40,11 +40,6 @@ pub(super) struct SegmentationObjective<'a> {
 }
 
 impl SegmentationObjective<'_> {
-    /// Folder of the weights kept after epoch `epoch`, counted from 1.
-    pub(super) fn kept(&self, epoch: u32) -> PathBuf {
-        self.run.folder.join(format!("epoch-{epoch:04}"))
-    }
-
     fn augmented<'s>(&self, sample: Cow<'s, Sample>, epoch: u32) -> Cow<'s, Sample> {
         if self.config.augmentation == Augmentation::default() {
             return sample;
@@ -89,7 +84,7 @@ impl Objective for SegmentationObjective<'_> {
         epoch: u32,
     ) -> Result<SegmentationReport> {
         if self.config.keep_epochs.contains(&epoch) {
-            save_model(&self.kept(epoch), self.card, network)?;
+            save_model(&epoch_folder(self.run.folder, epoch), self.card, network)?;
         }
         let validation = match &self.validation {
             Some(records) if self.config.validates(epoch) => {

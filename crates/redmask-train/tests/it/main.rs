@@ -1,6 +1,8 @@
 //! Integration tests of the training crate.
 
 #[cfg(test)]
+mod classifier;
+#[cfg(test)]
 mod loss_parity;
 #[cfg(test)]
 mod optim_parity;

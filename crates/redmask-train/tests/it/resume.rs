@@ -9,8 +9,8 @@ use burn::tensor::Device;
 use redmask_core::{Error, Result, Seed, Session};
 use redmask_data::Augmentation;
 use redmask_nn::network::{NetworkConfig, UnetConfig};
+use redmask_nn::weights::state_dict;
 use redmask_train::optim::Schedule;
-use redmask_train::parameters::Parameters;
 use redmask_train::{TrainConfig, TrainOutcome, TrainRun, train_segmentation};
 
 use crate::scenes::{After, Discs, session_that};
@@ -55,10 +55,9 @@ fn run(folder: &Path, session: &Session, every: Duration, seed: u64) -> Result<T
 }
 
 fn bits(outcome: &TrainOutcome) -> BTreeMap<String, Vec<u32>> {
-    Parameters::of(&outcome.network)
-        .0
+    state_dict(&outcome.network)
         .into_iter()
-        .map(|(path, v)| (path, v.data.iter().map(|x| x.to_bits()).collect()))
+        .map(|(path, v)| (path, v.values.iter().map(|x| x.to_bits()).collect()))
         .collect()
 }
 
