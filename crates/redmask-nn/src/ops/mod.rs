@@ -30,7 +30,9 @@ pub use linear::linear;
 pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;
-pub use resize::{resize_bilinear, upsample_nearest, upsample_nearest2x};
+pub use resize::{
+    resize_bicubic, resize_bilinear, resize_bilinear_aligned, upsample_nearest, upsample_nearest2x,
+};
 pub use simd::{SIMD_VARIABLE, Simd};
 
 /// Stride, padding, dilation and groups of a convolution.

@@ -29,24 +29,87 @@ pub fn resize_bilinear(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
         return interpolate(x, options.with_align_corners(false).with_output_size(size));
     }
     // Burn's GPU backends have no backward pass for bilinear interpolation; two matrix products do.
+    separable(x, size, half_pixel_taps)
+}
+
+/// Bilinear interpolation to `size` `[h, w]` that maps corner pixels onto corner pixels (`align_corners = true`).
+pub fn resize_bilinear_aligned(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    if x.device() == Device::flex() {
+        let options = InterpolateOptions::new(InterpolateMode::Bilinear);
+        return interpolate(x, options.with_align_corners(true).with_output_size(size));
+    }
+    separable(x, size, aligned_taps)
+}
+
+/// Bicubic interpolation (Keys, a = -0.75) to `size` `[h, w]` with pixel centres at half integers and no
+/// anti-aliasing, PyTorch's `bicubic`.
+pub fn resize_bicubic(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
+    separable(x, size, bicubic_taps)
+}
+
+/// A resize along each axis as two matrix products, differentiable on every device.
+fn separable(x: Tensor<4>, size: [usize; 2], taps: fn(usize, usize, usize) -> Taps) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
-    let rows = axis_matrix(h, size[0], &x.device());
-    let columns = axis_matrix(w, size[1], &x.device());
+    let rows = axis_matrix(h, size[0], taps, &x.device());
+    let columns = axis_matrix(w, size[1], taps, &x.device());
     rows.unsqueeze::<4>()
         .matmul(x)
         .matmul(columns.transpose().unsqueeze::<4>())
 }
 
-/// The `[output, input]` matrix of linear interpolation along one axis.
-fn axis_matrix(input: usize, output: usize, device: &Device) -> Tensor<2> {
+/// Input positions, which may lie outside, and their weights.
+type Taps = [(isize, f64); 4];
+
+/// The taps of output `i` of `output` along an axis of `input` pixels.
+fn half_pixel_taps(i: usize, input: usize, output: usize) -> Taps {
+    let position = ((i as f64 + 0.5) * input as f64 / output as f64 - 0.5).max(0.0);
+    linear_taps(position)
+}
+
+fn aligned_taps(i: usize, input: usize, output: usize) -> Taps {
+    let step = (input - 1) as f64 / (output - 1).max(1) as f64;
+    linear_taps(i as f64 * step)
+}
+
+fn linear_taps(position: f64) -> Taps {
+    let fraction = position.fract();
+    let low = position as isize;
+    [
+        (low, 1.0 - fraction),
+        (low + 1, fraction),
+        (0, 0.0),
+        (0, 0.0),
+    ]
+}
+
+fn bicubic_taps(i: usize, input: usize, output: usize) -> Taps {
+    const A: f64 = -0.75;
+    let near = |t: f64| ((A + 2.0) * t - (A + 3.0)) * t * t + 1.0;
+    let far = |t: f64| ((A * t - 5.0 * A) * t + 8.0 * A) * t - 4.0 * A;
+    let position = (i as f64 + 0.5) * input as f64 / output as f64 - 0.5;
+    let low = position.floor();
+    let t = position - low;
+    let at = low as isize;
+    [
+        (at - 1, far(1.0 + t)),
+        (at, near(t)),
+        (at + 1, near(1.0 - t)),
+        (at + 2, far(2.0 - t)),
+    ]
+}
+
+/// The `[output, input]` matrix of a resize along one axis; positions outside count as the border.
+fn axis_matrix(
+    input: usize,
+    output: usize,
+    taps: fn(usize, usize, usize) -> Taps,
+    device: &Device,
+) -> Tensor<2> {
     let mut values = vec![0.0_f32; output * input];
     for (i, row) in values.chunks_exact_mut(input).enumerate() {
-        let position = ((i as f64 + 0.5) * input as f64 / output as f64 - 0.5).max(0.0);
-        let low = (position.floor() as usize).min(input - 1);
-        let high = (low + 1).min(input - 1);
-        let fraction = (position - low as f64) as f32;
-        row[low] += 1.0 - fraction;
-        row[high] += fraction;
+        for (position, weight) in taps(i, input, output) {
+            row[position.clamp(0, input as isize - 1) as usize] += weight as f32;
+        }
     }
     Tensor::from_data(TensorData::new(values, [output, input]), device)
 }
@@ -55,30 +118,60 @@ fn axis_matrix(input: usize, output: usize, device: &Device) -> Tensor<2> {
 mod tests {
     use super::*;
 
+    fn waves(size: [usize; 2]) -> Tensor<4> {
+        let data: Vec<f32> = (0..2 * size[0] * size[1])
+            .map(|i| (i as f32 * 0.7).sin())
+            .collect();
+        Tensor::from_data(
+            TensorData::new(data, [1, 2, size[0], size[1]]),
+            &Device::flex(),
+        )
+    }
+
     #[test]
-    fn the_matrix_form_of_bilinear_agrees_with_the_stock_operation() {
-        let device = Device::flex();
+    fn the_matrix_forms_of_bilinear_agree_with_the_stock_operation() {
         for (from, to) in [
             ([5, 7], [10, 3]),
             ([1, 1], [4, 5]),
             ([6, 4], [6, 9]),
             ([9, 8], [2, 1]),
         ] {
-            let data: Vec<f32> = (0..2 * from[0] * from[1])
-                .map(|i| (i as f32 * 0.7).sin())
-                .collect();
-            let x =
-                Tensor::<4>::from_data(TensorData::new(data, [1, 2, from[0], from[1]]), &device);
-            let rows = axis_matrix(from[0], to[0], &device).unsqueeze::<4>();
-            let columns = axis_matrix(from[1], to[1], &device)
-                .transpose()
-                .unsqueeze::<4>();
-            let matrix_form = rows.matmul(x.clone()).matmul(columns);
-            let difference = (matrix_form - resize_bilinear(x, to))
-                .abs()
-                .max()
-                .into_scalar::<f32>();
-            assert!(difference < 1e-6, "{from:?} -> {to:?}: {difference}");
+            let x = waves(from);
+            for (matrix_form, stock) in [
+                (
+                    separable(x.clone(), to, half_pixel_taps),
+                    resize_bilinear(x.clone(), to),
+                ),
+                (
+                    separable(x.clone(), to, aligned_taps),
+                    resize_bilinear_aligned(x.clone(), to),
+                ),
+            ] {
+                let difference = (matrix_form - stock).abs().max().into_scalar::<f32>();
+                assert!(difference < 1e-6, "{from:?} -> {to:?}: {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn bicubic_keeps_a_size_and_halves_by_its_known_kernel() {
+        let x = waves([6, 8]);
+        let same = (resize_bicubic(x.clone(), [6, 8]) - x.clone())
+            .abs()
+            .max()
+            .into_scalar::<f32>();
+        assert!(same < 1e-6, "{same}");
+        // Halfway between pixels the weights are -3/32, 19/32, 19/32, -3/32.
+        let row = Tensor::<4>::from_data(
+            TensorData::new(vec![0.0_f32, 0.0, 1.0, 0.0, 0.0, 0.0], [1, 1, 1, 6]),
+            &Device::flex(),
+        );
+        let halved: Vec<f32> = resize_bicubic(row, [1, 3])
+            .into_data()
+            .try_into_vec()
+            .unwrap();
+        for (got, expected) in halved.iter().zip([-3.0 / 32.0, 19.0 / 32.0, 0.0]) {
+            assert!((got - expected).abs() < 1e-6, "{halved:?}");
         }
     }
 }
