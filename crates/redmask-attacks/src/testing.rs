@@ -95,6 +95,7 @@ pub(crate) struct Memoriser {
     memorised: BTreeSet<SampleId>,
     gap: f64,
     seed: Seed,
+    noise: f64,
     capability: Capability,
 }
 
@@ -105,8 +106,14 @@ impl Memoriser {
             memorised: (0..members.len()).map(|i| members.id(i)).collect(),
             gap,
             seed,
+            noise: 1.5,
             capability: Capability::Scores,
         }
+    }
+
+    pub(crate) fn noisy(mut self, noise: f64) -> Self {
+        self.noise = noise;
+        self
     }
 
     pub(crate) fn labels_only(mut self) -> Self {
@@ -128,10 +135,18 @@ impl Predictor for Memoriser {
         let (h, w) = (batch[0].labels.height(), batch[0].labels.width());
         let mut data = Vec::with_capacity(batch.len() * 2 * h * w);
         for sample in batch {
-            let mut rng = self.seed.child(sample.id.as_str()).rng();
+            // Views of a record have its identifier before a `#`.
+            let id = sample
+                .id
+                .as_str()
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let mut rng = self.seed.child(&id).rng();
             // A triangular spread over records, and noise over pixels.
             let spread = rng.random_range(-1.0..1.0) + rng.random_range(-1.0..1.0);
-            let bonus = if self.memorised.contains(&sample.id) {
+            let bonus = if self.memorised.contains(&SampleId::from(id)) {
                 self.gap
             } else {
                 0.0
@@ -140,7 +155,7 @@ impl Predictor for Memoriser {
             data.extend(std::iter::repeat_n(0f32, h * w));
             data.extend(sample.labels.data().iter().map(|&y| {
                 let sign = if y == 1 { 1.0 } else { -1.0 };
-                (sign * confidence + rng.random_range(-1.5..1.5)) as f32
+                (sign * confidence + rng.random_range(-self.noise..self.noise)) as f32
             }));
         }
         let scores = Scores::new(ScoreKind::Logits, [batch.len(), 2, h, w], data)?;

@@ -8,6 +8,7 @@
 //! Agreement between the forms a model may be given in (logits, probabilities) is part of the contract: probabilities
 //! are clamped below at [`PROBABILITY_FLOOR`], so no pixel's loss exceeds 69.08 nats in either form.
 
+mod agreement;
 mod boundary;
 mod collect;
 mod confidence;
@@ -17,6 +18,7 @@ mod pass;
 mod pixel;
 mod quantile;
 mod signal;
+mod view;
 
 pub use boundary::boundary_distance;
 pub use collect::{collect, predict_in_batches};
@@ -26,3 +28,6 @@ pub use loss_map::{LossMap, loss_map};
 pub use pass::{SignalConfig, record_signals};
 pub use pixel::PROBABILITY_FLOOR;
 pub use signal::{RecordSignals, Signal, SignalVector};
+
+pub(crate) use agreement::label_agreement;
+pub(crate) use view::View;

@@ -3,6 +3,7 @@
 use redmask_core::{Error, IGNORE, LabelMap, Result, ScoreKind};
 use serde::{Deserialize, Serialize};
 
+use super::agreement::{Agreement, boundary_f1};
 use super::boundary::boundary_distance;
 use super::dice::{DiceForm, DiceSums};
 use super::pixel::{PixelTerms, PixelWeights};
@@ -53,14 +54,6 @@ impl Region {
     }
 }
 
-/// Class counts of truth and prediction.
-#[derive(Debug, Default, Clone, Copy)]
-struct Overlap {
-    truth: u64,
-    predicted: u64,
-    both: u64,
-}
-
 /// All sums of one image.
 struct Sums {
     config: SignalConfig,
@@ -69,7 +62,7 @@ struct Sums {
     band: Region,
     classes: Vec<Region>,
     cells: [Region; 16],
-    overlap: Vec<Overlap>,
+    agreement: Agreement,
     dice: DiceSums,
     hinge: f64,
     entropy: f64,
@@ -136,7 +129,7 @@ impl Sums {
             band: Region::default(),
             classes: vec![Region::default(); classes],
             cells: [Region::default(); 16],
-            overlap: vec![Overlap::default(); classes],
+            agreement: Agreement::new(classes),
             dice: DiceSums::new(classes),
             hinge: 0.0,
             entropy: 0.0,
@@ -164,10 +157,7 @@ impl Sums {
         self.hinge += hinge;
         self.modified_entropy += modified_entropy;
         self.losses.push(loss as f32);
-        let predicted = self.pixel.predicted();
-        self.overlap[label].truth += 1;
-        self.overlap[predicted].predicted += 1;
-        self.overlap[label].both += u64::from(predicted == label);
+        self.agreement.add(label, self.pixel.predicted());
     }
 
     fn finish(mut self, distance: &[u16], height: usize, width: usize) -> Result<RecordSignals> {
@@ -195,8 +185,8 @@ impl Sums {
             grid4: self.cells.map(|cell| cell.mean().map_or(margin, |m| m.1)),
             entropy: self.entropy / self.predicted.len() as f64,
             modified_entropy: self.modified_entropy / n,
-            pixel_accuracy: self.overlap.iter().map(|o| o.both).sum::<u64>() as f64 / n,
-            mean_iou: mean_iou(&self.overlap),
+            pixel_accuracy: self.agreement.pixel_accuracy(),
+            mean_iou: self.agreement.mean_iou(),
             boundary_f1: boundary_f1(distance, &found, self.config.boundary_radius),
         })
     }
@@ -222,39 +212,6 @@ fn mean_of_means(regions: &[Region]) -> (f64, f64) {
         means.iter().map(|m| m.0).sum::<f64>() / n,
         means.iter().map(|m| m.1).sum::<f64>() / n,
     )
-}
-
-fn mean_iou(overlap: &[Overlap]) -> f64 {
-    let ious: Vec<f64> = overlap
-        .iter()
-        .filter_map(|o| {
-            let union = o.truth + o.predicted - o.both;
-            (union > 0).then(|| o.both as f64 / union as f64)
-        })
-        .collect();
-    ious.iter().sum::<f64>() / ious.len() as f64
-}
-
-/// Precision: found changes within `radius` of a true one. Recall: true changes within `radius` of a found one.
-/// Both arguments are distances to a change; a pixel is one where its distance is 1.
-fn boundary_f1(truth: &[u16], found: &[u16], radius: u16) -> f64 {
-    let matched = |on: &[u16], near: &[u16]| {
-        let (mut total, mut hit) = (0u64, 0u64);
-        for (&on, &near) in on.iter().zip(near) {
-            if on == 1 {
-                total += 1;
-                hit += u64::from(near <= radius);
-            }
-        }
-        (total > 0).then(|| hit as f64 / total as f64)
-    };
-    match (matched(found, truth), matched(truth, found)) {
-        (Some(precision), Some(recall)) if precision + recall > 0.0 => {
-            2.0 * precision * recall / (precision + recall)
-        }
-        (None, None) => 1.0,
-        _ => 0.0,
-    }
 }
 
 #[cfg(test)]
