@@ -115,6 +115,27 @@ impl Stored {
         Ok(bytes)
     }
 
+    /// Checks every file below a folder of the stage, for readers that open files by path.
+    ///
+    /// # Errors
+    /// If the stage wrote nothing there, or a file was cut short or changed since.
+    pub fn verify(&self, folder: &str) -> Result<()> {
+        let prefix = format!("{folder}/");
+        let mut names = self
+            .record
+            .files
+            .keys()
+            .filter(|n| n.starts_with(&prefix))
+            .peekable();
+        if names.peek().is_none() {
+            return Err(damaged(
+                &self.dir.join(folder),
+                "the stage has no such folder",
+            ));
+        }
+        names.try_for_each(|name| self.read(name).map(drop))
+    }
+
     /// Reads one of its JSON files.
     ///
     /// # Errors

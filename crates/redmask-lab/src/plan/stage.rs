@@ -1,0 +1,151 @@
+//! What the stages of a plan do.
+
+use std::collections::BTreeSet;
+
+use redmask_attacks::controls::BlindConfig;
+use redmask_core::Seed;
+use redmask_nn::network::NetworkConfig;
+use redmask_train::TrainConfig;
+
+use crate::deal::{Dealt, Side};
+use crate::plan::Work;
+use crate::recipe::AttackConfig;
+use crate::store::StageKey;
+
+/// A stage: pure work on the outputs of earlier stages, named by a key.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Where its output lives.
+    pub key: StageKey,
+    /// For people: `train resnet34, victim, seed 0`.
+    pub label: String,
+    /// What is done.
+    pub task: Task,
+    /// The stages it reads, by position in the plan; all come before it.
+    pub inputs: Vec<usize>,
+    /// How much there is to do.
+    pub work: Work,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// Writes who got which records.
+    Split(SplitTask),
+    /// Trains a segmentation network.
+    Train(TrainTask),
+    /// Measures a network on its members and its held-out records.
+    Predict(PredictTask),
+    /// Fits an attack on shadows and scores the records of its targets.
+    Attack(AttackTask),
+    /// Tells members from non-members without a model.
+    Blind(BlindTask),
+    /// Makes results of outcomes.
+    Tabulate,
+}
+
+/// See [`Task::Split`].
+#[derive(Debug, Clone)]
+pub struct SplitTask {
+    /// Each side with its largest training set.
+    pub sides: Vec<(Side, Dealt)>,
+}
+
+/// See [`Task::Train`].
+#[derive(Debug, Clone)]
+pub struct TrainTask {
+    /// The recipe's name of the network.
+    pub network_name: String,
+    /// The network, with the data's classes and channels.
+    pub network: NetworkConfig,
+    /// The training, with the epochs to keep.
+    pub training: TrainConfig,
+    /// Whose model it is.
+    pub side: Side,
+    /// Its records.
+    pub dealt: Dealt,
+    /// The root seed of the repetition.
+    pub root: u64,
+    /// The training's own seed.
+    pub seed: Seed,
+}
+
+/// A trained network after some epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trained {
+    /// The training stage, by position in the plan.
+    pub stage: usize,
+    /// The epoch, from 1.
+    pub epoch: u32,
+}
+
+/// See [`Task::Predict`].
+#[derive(Debug, Clone)]
+pub struct PredictTask {
+    /// The network.
+    pub model: Trained,
+    /// Its records.
+    pub dealt: Dealt,
+}
+
+/// See [`Task::Attack`].
+#[derive(Debug, Clone)]
+pub struct AttackTask {
+    /// The attack's name in the recipe.
+    pub attack: String,
+    /// The attack.
+    pub config: AttackConfig,
+    /// The adversary's models and the records they are calibrated on.
+    pub shadows: Vec<(Trained, Dealt)>,
+    /// The attacked models and the audited records, in order.
+    pub targets: Vec<AttackTarget>,
+    /// Whether shadows and victims are one architecture.
+    pub same_architecture: bool,
+    /// The attack's own seed.
+    pub seed: Seed,
+}
+
+/// One attacked model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttackTarget {
+    /// The model.
+    pub model: Trained,
+    /// The audited records.
+    pub dealt: Dealt,
+    /// Whether it is the control that saw neither set.
+    pub null_victim: bool,
+}
+
+/// See [`Task::Blind`].
+#[derive(Debug, Clone)]
+pub struct BlindTask {
+    /// The classifier and its cross-validation.
+    pub config: BlindConfig,
+    /// The audited records.
+    pub dealt: Dealt,
+    /// The control's own seed.
+    pub seed: Seed,
+}
+
+impl Task {
+    /// Positions in the data set of every record that the stage decodes.
+    pub fn records(&self) -> BTreeSet<usize> {
+        let dealt: Vec<&Dealt> = match self {
+            Self::Split(_) | Self::Tabulate => Vec::new(),
+            Self::Train(task) => vec![&task.dealt],
+            Self::Predict(task) => vec![&task.dealt],
+            Self::Attack(task) => task
+                .shadows
+                .iter()
+                .map(|(_, dealt)| dealt)
+                .chain(task.targets.iter().map(|t| &t.dealt))
+                .collect(),
+            Self::Blind(task) => vec![&task.dealt],
+        };
+        dealt
+            .into_iter()
+            .flat_map(|d| d.members.iter().chain(&d.held_out))
+            .copied()
+            .collect()
+    }
+}

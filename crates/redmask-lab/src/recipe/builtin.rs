@@ -1,0 +1,38 @@
+//! The recipes that ship inside the binary.
+
+/// A recipe that ships with Redmask.
+#[derive(Debug, Clone, Copy)]
+pub struct Builtin {
+    /// `quickstart`, or `PAPER/TABLE`.
+    pub name: &'static str,
+    /// The TOML text.
+    pub text: &'static str,
+}
+
+macro_rules! recipes {
+    ($($name:literal),* $(,)?) => {
+        &[$(Builtin {
+            name: $name,
+            text: include_str!(concat!("../../../../recipes/", $name, ".toml")),
+        }),*]
+    };
+}
+
+static BUILTINS: &[Builtin] = recipes![
+    "quickstart",
+    "chobola/table-1",
+    "chobola/table-2",
+    "chobola/table-3",
+    "chobola/table-4",
+    "chobola/table-6-undefended",
+    "chobola/table-7-undefended",
+    "chobola/figure-2",
+    "chobola/figure-3",
+    "chobola/figure-4",
+    "chobola/epochs",
+];
+
+/// Every recipe that ships with Redmask, in the order of the documentation.
+pub fn builtins() -> &'static [Builtin] {
+    BUILTINS
+}

@@ -1,0 +1,89 @@
+//! Which data a recipe needs, and how records are dealt out.
+
+use redmask_core::{Error, Result};
+use redmask_data::DataSpec;
+use serde::{Deserialize, Serialize};
+
+/// A data set that a recipe names by its role and the command line binds to files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataRole {
+    /// What the recipe was written for, for people: `MSD Task03 liver, axial slices`.
+    pub expected: String,
+    /// The readers whose data is what the recipe was written for; any other is a substitution, and said in the output.
+    #[serde(default)]
+    pub readers: Vec<String>,
+    /// Height and width that every record is brought to.
+    pub size: [usize; 2],
+    /// What serves where the command line binds nothing.
+    #[serde(default)]
+    pub bind: Option<DataSpec>,
+}
+
+/// How the records of a data set become members and non-members. Victim and shadow never share a group.
+///
+/// The shuffled groups are cut into a victim's half and a shadow's half. In each half, training sets are taken from
+/// the front and held-out sets from the back, so a sweep over training-set sizes keeps its held-out records, and equal
+/// sizes mean equal records in every recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitConfig {
+    /// The role of the data set.
+    pub data: String,
+    /// How many records take part; all by default.
+    #[serde(default)]
+    pub pool: Option<usize>,
+    /// Records the victim trains on.
+    pub train: usize,
+    /// Records held out from the victim, and from its shadow.
+    pub held_out: usize,
+    /// Shadow models; the second and later ones draw their training sets anew from the shadow's half.
+    #[serde(default = "one")]
+    pub shadows: usize,
+    /// Members and non-members that attacks are trained and measured on, each; all by default.
+    #[serde(default)]
+    pub audited: Option<usize>,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl SplitConfig {
+    /// Records in each of the two audited sets of a side whose training set has `train` records.
+    pub fn audited_of(&self, train: usize) -> usize {
+        self.audited
+            .unwrap_or(usize::MAX)
+            .min(train)
+            .min(self.held_out)
+    }
+
+    pub(super) fn validate(&self, largest_train: usize) -> Result<()> {
+        let positive = |key: &str, value: usize| {
+            if value == 0 {
+                return Err(Error::config(format!("split.{key}"), "must be at least 1"));
+            }
+            Ok(())
+        };
+        positive("train", self.train)?;
+        positive("held_out", self.held_out)?;
+        positive("shadows", self.shadows)?;
+        positive("audited", self.audited.unwrap_or(1))?;
+        let least = 2 * (largest_train + self.held_out);
+        match self.pool {
+            Some(pool) if pool < least => Err(Error::config(
+                "split.pool",
+                format!(
+                    "{pool} records cannot hold two sides of {largest_train} + {} records",
+                    self.held_out
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records that the data set must have.
+    pub fn needed(&self, largest_train: usize) -> usize {
+        self.pool.unwrap_or(2 * (largest_train + self.held_out))
+    }
+}

@@ -1,0 +1,436 @@
+//! Recipes: what to train, what to attack, what to show.
+//!
+//! A recipe is a TOML file. It names data by role, networks, models, attacks and controls; audits pair victims with
+//! shadows; tables and figures say what is shown; published numbers stand beside as data. `[profile.NAME]` tables lay
+//! other sizes over the same recipe.
+
+mod attack;
+mod builtin;
+mod data;
+mod layout;
+mod model;
+mod profile;
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redmask_attacks::controls::BlindConfig;
+use redmask_core::{Error, Fingerprint, Result};
+use redmask_nn::network::NetworkConfig;
+use redmask_report::schema::Condition;
+use redmask_train::TrainConfig;
+use serde::{Deserialize, Serialize};
+
+pub use attack::AttackConfig;
+pub use builtin::{Builtin, builtins};
+pub use data::{DataRole, SplitConfig};
+pub use layout::{FigureConfig, PublishedTable, TableConfig};
+pub use model::{ModelConfig, ModelRef};
+pub use profile::AS_WRITTEN;
+pub use source::RecipeSource;
+
+/// The recipe format that this build reads.
+pub const RECIPE_VERSION: u32 = 1;
+
+/// A recipe with its profile applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// [`RECIPE_VERSION`].
+    pub recipe_version: u32,
+    /// Unique, such as `chobola/table-1`; names the default output folder.
+    pub name: String,
+    /// Heads the report.
+    pub title: String,
+    /// What is measured and why, a few sentences.
+    #[serde(default)]
+    pub about: String,
+    /// How many root seeds everything is repeated for.
+    #[serde(default = "three")]
+    pub seeds: u64,
+    /// What the recipe is expected to need.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// Data sets by role.
+    pub data: BTreeMap<String, DataRole>,
+    /// How records are dealt out.
+    pub split: SplitConfig,
+    /// Networks by name.
+    pub network: BTreeMap<String, NetworkConfig>,
+    /// How networks are trained.
+    pub training: TrainConfig,
+    /// Models that differ from "a network, trained as above", by name.
+    #[serde(default)]
+    pub model: BTreeMap<String, ModelConfig>,
+    /// Attacks by name.
+    pub attack: BTreeMap<String, AttackConfig>,
+    /// What is attacked with what.
+    pub audit: Vec<AuditConfig>,
+    /// Controls.
+    #[serde(default)]
+    pub control: ControlConfig,
+    /// Intervals and false positive rates.
+    #[serde(default)]
+    pub statistics: StatisticsConfig,
+    /// Where the published experiment began: `ImageNet`, say. Said in the output, since weights are not supplied here.
+    #[serde(default)]
+    pub published_weights: Option<String>,
+    /// Tables to show.
+    #[serde(default)]
+    pub table: Vec<TableConfig>,
+    /// Figures to draw besides those of every report.
+    #[serde(default)]
+    pub figure: Vec<FigureConfig>,
+    /// Numbers to print beside the measured ones.
+    #[serde(default)]
+    pub published: Vec<PublishedTable>,
+    /// Names as printed, of networks and other condition values.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Gates, such as `membership.*.auc.low > 0.6`: a finding makes the exit code 1.
+    #[serde(default)]
+    pub fail_if: Vec<String>,
+}
+
+fn three() -> u64 {
+    3
+}
+
+/// What a recipe is expected to need on two cores.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Wall time.
+    pub minutes: f64,
+}
+
+/// Which victims are attacked with which shadows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// The audited models, trained on the victim's side.
+    pub victims: Vec<ModelRef>,
+    /// The adversary's models, trained on the shadow's side; the victims by default.
+    #[serde(default)]
+    pub shadows: Vec<ModelRef>,
+    /// Who meets whom.
+    #[serde(default)]
+    pub pairing: Pairing,
+    /// Attacks by name.
+    pub attacks: Vec<String>,
+}
+
+/// How victims meet shadows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pairing {
+    /// Every victim meets every shadow.
+    #[default]
+    All,
+    /// The first victim meets the first shadow, and so on; a single shadow meets every victim.
+    InOrder,
+}
+
+impl AuditConfig {
+    /// Pairs of victim and shadow, in order.
+    pub fn pairs(&self) -> Vec<(&ModelRef, &ModelRef)> {
+        let shadows = if self.shadows.is_empty() {
+            &self.victims
+        } else {
+            &self.shadows
+        };
+        match self.pairing {
+            Pairing::All => self
+                .victims
+                .iter()
+                .flat_map(|v| shadows.iter().map(move |s| (v, s)))
+                .collect(),
+            Pairing::InOrder => self
+                .victims
+                .iter()
+                .zip(shadows.iter().cycle().take(if shadows.len() == 1 {
+                    self.victims.len()
+                } else {
+                    shadows.len()
+                }))
+                .collect(),
+        }
+    }
+}
+
+/// Controls: numbers that say how far to trust the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ControlConfig {
+    /// Attack the shadow as if it were the victim: it saw neither set, so only chance is sound.
+    #[serde(default = "yes")]
+    pub null_victim: bool,
+    /// Tell members from non-members without any model.
+    #[serde(default = "blind")]
+    pub blind: Option<BlindConfig>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn blind() -> Option<BlindConfig> {
+    Some(BlindConfig::default())
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self {
+            null_victim: yes(),
+            blind: blind(),
+        }
+    }
+}
+
+/// Intervals and false positive rates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StatisticsConfig {
+    /// Bootstrap replicates of each interval.
+    pub replicates: u32,
+    /// False positive rates to report the true positive rate at; those finer than the records allow are refused and
+    /// said so.
+    pub fpr: Vec<f64>,
+}
+
+impl Default for StatisticsConfig {
+    fn default() -> Self {
+        Self {
+            replicates: 1000,
+            fpr: vec![0.1, 0.01, 0.001],
+        }
+    }
+}
+
+impl Recipe {
+    /// A hash of the resolved recipe.
+    ///
+    /// # Errors
+    /// If it cannot be serialised (a bug of ours).
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        let bytes = serde_json::to_vec(self)
+            .map_err(|e| Error::Internal(format!("recipe {}: {e}", self.name)))?;
+        Ok(Fingerprint::of(&bytes))
+    }
+
+    /// The model a reference means: one of the recipe's models, or a network trained as the recipe says.
+    ///
+    /// # Errors
+    /// If there is neither, or its network is missing.
+    pub fn model(&self, name: &str) -> Result<ModelConfig> {
+        let model = self.model.get(name).cloned().unwrap_or(ModelConfig {
+            network: name.to_owned(),
+            train_records: None,
+            epochs: None,
+        });
+        if self.network.contains_key(&model.network) {
+            return Ok(model);
+        }
+        let known: Vec<&str> = self
+            .model
+            .keys()
+            .chain(self.network.keys())
+            .map(String::as_str)
+            .collect();
+        Err(Error::config(
+            format!("model `{name}`"),
+            format!("there is no network `{}` in the recipe", model.network),
+        )
+        .with_hint(format!("it has: {}", known.join(", "))))
+    }
+
+    /// Training records of a model.
+    pub fn train_records(&self, model: &ModelConfig) -> usize {
+        model.train_records.unwrap_or(self.split.train)
+    }
+
+    /// Epochs of a model's training.
+    pub fn epochs(&self, model: &ModelConfig) -> u32 {
+        model.epochs.unwrap_or(self.training.epochs)
+    }
+
+    /// Every model that takes part, in order of first mention, with all epochs at which it is used.
+    ///
+    /// # Errors
+    /// As [`Recipe::model`].
+    pub fn models_in_use(&self) -> Result<Vec<(ModelConfig, BTreeSet<u32>)>> {
+        let mut models: Vec<(ModelConfig, BTreeSet<u32>)> = Vec::new();
+        for audit in &self.audit {
+            for reference in audit.victims.iter().chain(&audit.shadows) {
+                let model = self.model(&reference.model)?;
+                let epoch = reference.epoch.unwrap_or(self.epochs(&model));
+                match models.iter_mut().find(|(m, _)| *m == model) {
+                    Some((_, epochs)) => _ = epochs.insert(epoch),
+                    None => models.push((model, BTreeSet::from([epoch]))),
+                }
+            }
+        }
+        Ok(models)
+    }
+
+    /// The most records that any model trains on.
+    ///
+    /// # Errors
+    /// As [`Recipe::model`].
+    pub fn largest_train(&self) -> Result<usize> {
+        let models = self.models_in_use()?;
+        let sizes = models.iter().map(|(m, _)| self.train_records(m));
+        Ok(sizes.max().unwrap_or(self.split.train))
+    }
+
+    /// Checks what types cannot: that every name means something and every number is usable.
+    ///
+    /// # Errors
+    /// Names the key at fault.
+    pub fn validate(&self) -> Result<()> {
+        if self.recipe_version != RECIPE_VERSION {
+            return Err(Error::config(
+                "recipe_version",
+                format!(
+                    "{} is not {RECIPE_VERSION}, the format of this build",
+                    self.recipe_version
+                ),
+            ));
+        }
+        check_name(&self.name)?;
+        if self.seeds == 0 || self.seeds > 1000 {
+            return Err(Error::config("seeds", "must be 1 to 1000"));
+        }
+        let Some(role) = self.data.get(&self.split.data) else {
+            return Err(Error::config(
+                "split.data",
+                format!("there is no [data.{}]", self.split.data),
+            ));
+        };
+        if role.size.iter().any(|s| !(8..=4096).contains(s)) {
+            return Err(Error::config(
+                format!("data.{}.size", self.split.data),
+                "height and width are 8 to 4096",
+            ));
+        }
+        for network in self.network.values() {
+            network.validate()?;
+        }
+        self.training.validate()?;
+        for attack in self.attack.values() {
+            attack.validate()?;
+        }
+        self.validate_audits()?;
+        self.split.validate(self.largest_train()?)?;
+        self.validate_statistics()?;
+        self.validate_layout()
+    }
+
+    fn validate_audits(&self) -> Result<()> {
+        if self.audit.is_empty() {
+            return Err(Error::config("audit", "the recipe audits nothing"));
+        }
+        for (i, audit) in self.audit.iter().enumerate() {
+            let at = |key: &str| format!("audit[{i}].{key}");
+            if audit.victims.is_empty() {
+                return Err(Error::config(at("victims"), "there is none"));
+            }
+            if audit.attacks.is_empty() {
+                return Err(Error::config(at("attacks"), "there is none"));
+            }
+            if audit.pairing == Pairing::InOrder
+                && ![0, 1, audit.victims.len()].contains(&audit.shadows.len())
+            {
+                return Err(Error::config(
+                    at("shadows"),
+                    "paired in order, there is one shadow or one for each victim",
+                ));
+            }
+            for name in &audit.attacks {
+                if !self.attack.contains_key(name) {
+                    let known: Vec<&str> = self.attack.keys().map(String::as_str).collect();
+                    return Err(Error::config(
+                        at("attacks"),
+                        format!("there is no [attack.{name}]"),
+                    )
+                    .with_hint(format!("the recipe has: {}", known.join(", "))));
+                }
+            }
+            for reference in audit.victims.iter().chain(&audit.shadows) {
+                let model = self.model(&reference.model)?;
+                let last = self.epochs(&model);
+                if reference.epoch.is_some_and(|epoch| epoch > last) {
+                    return Err(Error::config(
+                        format!("model `{reference}`"),
+                        format!("its training has {last} epochs"),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_statistics(&self) -> Result<()> {
+        let statistics = &self.statistics;
+        if !(100..=1_000_000).contains(&statistics.replicates) {
+            return Err(Error::config(
+                "statistics.replicates",
+                "must be 100 to 1000000",
+            ));
+        }
+        if let Some(fpr) = statistics.fpr.iter().find(|f| !(0.0..=1.0).contains(*f)) {
+            return Err(Error::config(
+                "statistics.fpr",
+                format!("{fpr} is not in [0, 1]"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_layout(&self) -> Result<()> {
+        for published in &self.published {
+            for row in &published.rows {
+                if row.len() != published.columns.len() {
+                    return Err(Error::config(
+                        "published.rows",
+                        format!(
+                            "a row of {} cells under {} columns",
+                            row.len(),
+                            published.columns.len()
+                        ),
+                    ));
+                }
+                for (column, cell) in published.columns.iter().zip(row) {
+                    if column.contains('.')
+                        && !matches!(cell, Condition::Number(_) | Condition::Count(_))
+                    {
+                        return Err(Error::config(
+                            format!("published.rows, column {column}"),
+                            format!("`{cell}` is not a number"),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let part = |p: &str| {
+        !p.is_empty()
+            && p.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if name.len() <= 100 && name.split('/').all(part) {
+        return Ok(());
+    }
+    Err(Error::config(
+        "name",
+        format!("`{name}` is not made of a-z, 0-9 and -, with / between parts"),
+    ))
+}
+
+#[cfg(test)]
+mod tests;

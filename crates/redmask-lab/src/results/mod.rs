@@ -1,0 +1,291 @@
+//! From finished stages to measurements, tables and figures.
+
+mod curves;
+mod exposed;
+mod figures;
+mod labels;
+mod membership;
+mod outcomes;
+mod published;
+mod seeds;
+mod statements;
+mod tables;
+mod utility;
+
+use redmask_core::Result;
+use redmask_report::schema::{
+    Block, Condition, Conditions, Measurement, ReportData, Results, Section, Warning,
+};
+
+use crate::bind::BoundData;
+use crate::plan::{Cell, ModelUse};
+use crate::recipe::Recipe;
+
+pub use outcomes::{AttackPair, Outcomes};
+pub(crate) use outcomes::{BLIND, OUTCOMES, QUALITY};
+
+/// What stays the same over all measurements of a run.
+#[derive(Debug, Clone)]
+pub struct Setting<'a> {
+    /// The resolved recipe.
+    pub recipe: &'a Recipe,
+    /// The profile that ran.
+    pub profile: &'a str,
+    /// The condition `data`.
+    pub data_name: String,
+    /// What the recipe was written for, where something else stands in for it.
+    pub substituted: Option<String>,
+}
+
+impl<'a> Setting<'a> {
+    /// The setting of a recipe on its data.
+    pub fn new(recipe: &'a Recipe, profile: &'a str, data: &BoundData) -> Self {
+        Self {
+            recipe,
+            profile,
+            data_name: data.name(),
+            substituted: data.substituted.then(|| data.expected.clone()),
+        }
+    }
+}
+
+/// Measurements and warnings on their way into a result.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    measurements: Vec<Measurement>,
+    warnings: Vec<Warning>,
+}
+
+/// What `tabulate` makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tabulated {
+    /// For `results.json`.
+    pub results: Results,
+    /// For `report-data.json`.
+    pub report: ReportData,
+}
+
+/// Measures everything that the stages of a plan left, and lays it out.
+///
+/// # Errors
+/// If an outcome is missing or damaged, or the recipe's published numbers are ambiguous.
+pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabulated> {
+    let plan = outcomes.plan;
+    let mut findings = Findings::default();
+    let mut pairs = Vec::with_capacity(plan.cells.len());
+    for cell in &plan.cells {
+        let of_seeds = cell
+            .outcomes
+            .iter()
+            .map(|&at| outcomes.attack(at))
+            .collect::<Result<Vec<_>>>()?;
+        membership::measure(setting, plan, cell, &of_seeds, &mut findings)?;
+        pairs.push(of_seeds);
+    }
+    let mut qualities = Vec::with_capacity(plan.qualities.len());
+    for cell in &plan.qualities {
+        let of_seeds = cell
+            .stages
+            .iter()
+            .map(|&at| outcomes.quality(at))
+            .collect::<Result<Vec<_>>>()?;
+        utility::measure(setting, plan, cell, &of_seeds, &mut findings)?;
+        qualities.push(of_seeds);
+    }
+    for cell in &plan.blinds {
+        let of_seeds = cell
+            .stages
+            .iter()
+            .map(|&at| outcomes.blind(at))
+            .collect::<Result<Vec<_>>>()?;
+        utility::measure_blind(setting, plan, cell, &of_seeds, &mut findings);
+    }
+    if plan.blinds.is_empty() {
+        findings.warnings.push(Warning::new(
+            "control-not-measured",
+            "No blind control was run: members and non-members may differ by themselves.",
+        ));
+    }
+    warn_of_setting(setting, plan.seeds.len(), &mut findings);
+    published::attach(&setting.recipe.published, &mut findings.measurements)?;
+    let results = Results::new(findings.measurements, findings.warnings)?;
+
+    let context = Context {
+        setting,
+        outcomes,
+        results: &results,
+        pairs: &pairs,
+        qualities: &qualities,
+    };
+    let recipe = setting.recipe;
+    let report = ReportData {
+        subtitle: recipe.about.trim().replace('\n', " "),
+        labels: recipe.labels.clone(),
+        gates: recipe.fail_if.clone(),
+        attacks: statements::attacks(setting, &pairs),
+        sections: sections(&context)?,
+        ..ReportData::new(&recipe.title, &recipe.name, setting.profile)
+    };
+    report.check(&results)?;
+    Ok(Tabulated { results, report })
+}
+
+/// Everything that tables and figures are made of.
+pub(crate) struct Context<'a> {
+    setting: &'a Setting<'a>,
+    outcomes: &'a Outcomes<'a>,
+    results: &'a Results,
+    /// By cell, by seed.
+    pairs: &'a [Vec<AttackPair>],
+    /// By quality cell, by seed.
+    qualities: &'a [Vec<crate::quality::Quality>],
+}
+
+fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
+    let section = |id: &str, title: &str, lead: &str, blocks: Vec<Block>| Section {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        lead: lead.to_owned(),
+        blocks,
+    };
+    let recipe = context.setting.recipe;
+    let mut paper: Vec<Block> = recipe
+        .table
+        .iter()
+        .map(|config| Block::Table(tables::of_recipe(context, config)))
+        .collect();
+    for config in &recipe.figure {
+        paper.push(Block::Figure(figures::of_recipe(context, config)));
+    }
+    let mut sections = Vec::new();
+    if !paper.is_empty() {
+        sections.push(section(
+            "reproduced",
+            "Measured beside published",
+            "",
+            paper,
+        ));
+    }
+    sections.push(section(
+        "attacks",
+        "Attacks",
+        "Every attack on every victim, with the smallest false positive rates that the records allow.",
+        vec![
+            Block::Table(tables::attacks(context)),
+            Block::Figure(figures::roc(context)),
+        ],
+    ));
+    sections.push(section(
+        "controls",
+        "Controls",
+        "Both must be at chance. A blind control above it: the records differ by themselves. A null victim above it: the \
+         attack measures something other than membership.",
+        vec![Block::Table(tables::controls(context))],
+    ));
+    sections.push(section(
+        "models",
+        "Models",
+        "How well the audited models segment what they trained on, and what they did not see.",
+        vec![
+            Block::Table(tables::utility(context)),
+            Block::Figure(figures::losses(context)),
+            Block::Figure(curves::learning(context)?),
+        ],
+    ));
+    if let Some(records) = exposed::most_exposed(context) {
+        sections.push(section(
+            "exposed",
+            "Most exposed records",
+            "Training records that every attack tells from the records the model did not see.",
+            vec![Block::Exposed(records)],
+        ));
+    }
+    Ok(sections)
+}
+
+fn warn_of_setting(setting: &Setting<'_>, seeds: usize, findings: &mut Findings) {
+    let mut warn =
+        |code: &str, message: String| findings.warnings.push(Warning::new(code, message));
+    if let Some(expected) = &setting.substituted {
+        warn(
+            "data-substituted",
+            format!(
+                "The recipe was written for {expected}; it ran on {}.",
+                setting.data_name
+            ),
+        );
+    }
+    if let Some(weights) = &setting.recipe.published_weights {
+        warn(
+            "no-pretrained-weights",
+            format!(
+                "The published models started from {weights} weights; these started from random ones."
+            ),
+        );
+    }
+    if !setting.recipe.published.is_empty() && setting.profile != "paper" {
+        warn(
+            "not-published-scale",
+            format!(
+                "This is the profile {}, smaller than the published setting; numbers stand beside published ones for orientation.",
+                setting.profile
+            ),
+        );
+    }
+    if seeds < 3 {
+        warn(
+            "few-seeds",
+            format!(
+                "{seeds} training seed(s): how much a retraining would move the numbers is not known."
+            ),
+        );
+    }
+}
+
+/// Conditions of a victim's own measurements.
+pub(crate) fn conditions_of_victim(setting: &Setting<'_>, victim: &ModelUse) -> Conditions {
+    let mut conditions = Conditions::new();
+    let mut set = |name: &str, value: Condition| _ = conditions.insert(name.to_owned(), value);
+    set("data", setting.data_name.clone().into());
+    set("victim", victim.model.network.clone().into());
+    set("train_records", victim.train_records.into());
+    set("epochs", victim.epoch.into());
+    conditions
+}
+
+/// Conditions of an attack's measurements. What the shadow shares with the victim is not repeated.
+pub(crate) fn conditions_of(setting: &Setting<'_>, cell: &Cell, attack: &str) -> Conditions {
+    let mut conditions = conditions_of_victim(setting, &cell.victim);
+    let mut set = |name: &str, value: Condition| _ = conditions.insert(name.to_owned(), value);
+    set("shadow", cell.shadow.model.network.clone().into());
+    set("attack", attack.into());
+    if cell.shadow.epoch != cell.victim.epoch {
+        set("shadow_epochs", cell.shadow.epoch.into());
+    }
+    if cell.shadow.train_records != cell.victim.train_records {
+        set("shadow_train_records", cell.shadow.train_records.into());
+    }
+    if setting.recipe.split.shadows > 1 {
+        set("shadows", setting.recipe.split.shadows.into());
+    }
+    if setting
+        .recipe
+        .attack
+        .get(&cell.attack)
+        .is_some_and(crate::recipe::AttackConfig::paper_compat)
+    {
+        set("paper_compat", true.into());
+    }
+    conditions
+}
+
+impl Context<'_> {
+    fn attack_count(&self) -> usize {
+        let attacks = self
+            .pairs
+            .iter()
+            .flatten()
+            .map(|p| p.victim.attack.as_str());
+        attacks.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}

@@ -1,0 +1,171 @@
+//! A whole run: claim the folder, plan, execute, write the results.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use redmask_core::{Error, FingerprintBuilder, Result, Session};
+use redmask_report::Report;
+use redmask_report::gate::{Gate, GateOutcome};
+
+use crate::bind::BoundData;
+use crate::executor::execute;
+use crate::out::{OutDir, RunIdentity};
+use crate::plan::{Plan, plan};
+use crate::provenance::{RunFacts, provenance};
+use crate::recipe::Recipe;
+use crate::results::Setting;
+use crate::stages::{REPORT_DATA, RESULTS};
+use crate::store::{StageKind, Store, find, has_partial};
+
+/// A recipe on its data, with everything decided.
+#[derive(Debug)]
+pub struct Experiment {
+    /// The resolved recipe.
+    pub recipe: Recipe,
+    /// The profile's name.
+    pub profile: String,
+    /// The data.
+    pub data: BoundData,
+    /// The root seeds.
+    pub seeds: Vec<u64>,
+    /// Put pictures of training records into the report data.
+    pub show_members: bool,
+}
+
+/// Where a run writes.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// The output folder.
+    pub out: PathBuf,
+    /// The stage store; `OUT/store` by default.
+    pub store: Option<PathBuf>,
+    /// Write into a folder that holds another run.
+    pub force: bool,
+}
+
+/// What a run found.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// Numbers, provenance and drawings.
+    pub report: Report,
+    /// The recipe's gates.
+    pub gates: Vec<GateOutcome>,
+}
+
+impl Experiment {
+    /// The stages it takes.
+    ///
+    /// # Errors
+    /// If the data set is too small for the recipe.
+    pub fn plan(&self) -> Result<Plan> {
+        plan(&self.recipe, &self.data, &self.seeds)
+    }
+
+    /// What makes two runs the same run.
+    ///
+    /// # Errors
+    /// If the recipe cannot be serialised (a bug of ours).
+    pub fn identity(&self) -> Result<RunIdentity> {
+        let mut builder = FingerprintBuilder::new();
+        builder.part("recipe", self.recipe.fingerprint()?.to_hex().as_bytes());
+        builder.part("profile", self.profile.as_bytes());
+        builder.part("data", self.data.dataset.fingerprint().to_hex().as_bytes());
+        builder.part("name", self.data.name().as_bytes());
+        Ok(RunIdentity {
+            recipe: self.recipe.name.clone(),
+            resolved: builder.finish(),
+            seeds: self.seeds.clone(),
+        })
+    }
+}
+
+impl Destination {
+    /// The folder of the stage store.
+    pub fn store_root(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| self.out.join("store"))
+    }
+}
+
+/// Runs an experiment and writes `results.json`, `provenance.json`, `report-data.json`, `report.html` and
+/// `tables/*.csv`. Everything that can be wrong with the input is found before the folder is touched.
+///
+/// # Errors
+/// If the input cannot be used, the folder is not free, or a stage fails. A run that fails before anything of worth was
+/// made leaves no trace; a later one can be resumed.
+pub fn run(
+    experiment: &Experiment,
+    destination: &Destination,
+    command: &[String],
+    session: &Session,
+) -> Result<RunOutcome> {
+    let started = SystemTime::now();
+    for gate in &experiment.recipe.fail_if {
+        gate.parse::<Gate>()?;
+    }
+    let plan = experiment.plan()?;
+    let out = OutDir::claim(&destination.out, &experiment.identity()?, destination.force)?;
+    let finished = run_in(
+        experiment,
+        destination,
+        command,
+        session,
+        &plan,
+        &out,
+        started,
+    );
+    if finished.is_err() && !worth_keeping(&plan, destination) {
+        out.abandon();
+    }
+    finished
+}
+
+fn run_in(
+    experiment: &Experiment,
+    destination: &Destination,
+    command: &[String],
+    session: &Session,
+    plan: &Plan,
+    out: &OutDir,
+    started: SystemTime,
+) -> Result<RunOutcome> {
+    let resolved = toml::to_string_pretty(&experiment.recipe)
+        .map_err(|e| Error::Internal(format!("recipe {}: {e}", experiment.recipe.name)))?;
+    out.write("recipe.toml", resolved.as_bytes())?;
+    let store = Store::open(&destination.store_root())?;
+    let setting = Setting::new(&experiment.recipe, &experiment.profile, &experiment.data);
+    let stages = execute(plan, &store, &experiment.data, &setting, session)?;
+    let last = plan
+        .last()
+        .ok_or_else(|| Error::Internal("a plan without stages".into()))?;
+    let tabulated = store
+        .find(last.key)?
+        .ok_or_else(|| Error::Internal("the results are not in the store".into()))?;
+    let provenance = provenance(&RunFacts {
+        command,
+        recipe: &experiment.recipe,
+        profile: &experiment.profile,
+        data: &experiment.data,
+        plan,
+        stages: &stages,
+        started,
+        threads: rayon::current_num_threads(),
+    });
+    let report = Report::new(
+        tabulated.read_json(RESULTS)?,
+        provenance,
+        tabulated.read_json(REPORT_DATA)?,
+    )?;
+    report.write(out.path())?;
+    report.draw(out.path())?;
+    let gates = Gate::judge_all(&experiment.recipe.fail_if, &report.results)?;
+    Ok(RunOutcome { report, gates })
+}
+
+/// Whether the store holds a stage of this plan that cost something, finished or begun.
+fn worth_keeping(plan: &Plan, destination: &Destination) -> bool {
+    let root = destination.store_root();
+    plan.stages
+        .iter()
+        .filter(|stage| stage.key.kind != StageKind::Split)
+        .any(|stage| matches!(find(&root, stage.key), Ok(Some(_))) || has_partial(&root, stage.key))
+}

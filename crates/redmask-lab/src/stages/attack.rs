@@ -1,0 +1,83 @@
+//! Runs a membership attack: one fit on the shadows, one outcome for each target.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redmask_attacks::controls::null_victim;
+use redmask_attacks::membership::{MembershipInput, Shadow, Target, TargetRole};
+use redmask_core::{Error, Knowledge, Result};
+use redmask_nn::predictor::NetworkPredictor;
+use serde_json::{Value, json};
+
+use super::{QUERY_BATCH, Workshop};
+use crate::plan::{AttackTask, Trained};
+use crate::results::OUTCOMES;
+use crate::stages::train;
+use crate::store::Slot;
+
+pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Result<Value> {
+    let session = workshop.session;
+    let uses = task.shadows.iter().map(|(model, _)| *model);
+    let uses: BTreeSet<Trained> = uses.chain(task.targets.iter().map(|t| t.model)).collect();
+    let mut models: BTreeMap<Trained, NetworkPredictor> = BTreeMap::new();
+    for model in uses {
+        models.insert(model, super::model::load(workshop, model)?);
+    }
+    let shadow_records = task
+        .shadows
+        .iter()
+        .map(|(model, dealt)| {
+            let loss = train::last_epoch_loss(workshop, *model)?;
+            Ok((workshop.records.dealt(dealt, session)?, [loss]))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let target_records = task
+        .targets
+        .iter()
+        .map(|target| workshop.records.dealt(&target.dealt, session))
+        .collect::<Result<Vec<_>>>()?;
+    let shadows: Vec<Shadow<'_>> = task
+        .shadows
+        .iter()
+        .zip(&shadow_records)
+        .map(|((model, _), (records, losses))| Shadow {
+            predictor: &models[model],
+            members: &records.members,
+            non_members: &records.held_out,
+            last_epoch_losses: losses,
+        })
+        .collect();
+    let mut targets = Vec::with_capacity(task.targets.len());
+    for (target, records) in task.targets.iter().zip(&target_records) {
+        targets.push(if target.null_victim {
+            let shadow = shadows
+                .first()
+                .ok_or_else(|| Error::Internal("a null victim without a shadow".into()))?;
+            null_victim(shadow, &records.members, &records.held_out)?
+        } else {
+            Target {
+                role: TargetRole::Victim,
+                predictor: &models[&target.model],
+                members: &records.members,
+                non_members: &records.held_out,
+            }
+        });
+    }
+    let mut knowledge = BTreeSet::from([
+        Knowledge::GroundTruth,
+        Knowledge::ShadowData,
+        Knowledge::Training,
+    ]);
+    if task.same_architecture {
+        knowledge.insert(Knowledge::Architecture);
+    }
+    let input = MembershipInput {
+        shadows,
+        targets,
+        knowledge,
+        batch: QUERY_BATCH,
+        seed: task.seed,
+    };
+    let outcomes = task.config.build()?.run(&input, session)?;
+    slot.write_json(OUTCOMES, &outcomes)?;
+    Ok(json!({ "attack": task.config }))
+}

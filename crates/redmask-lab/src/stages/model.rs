@@ -1,0 +1,29 @@
+//! Loading a trained network from the store.
+
+use burn::tensor::Device;
+use redmask_core::{Error, Result};
+use redmask_nn::predictor::NetworkPredictor;
+
+use super::Workshop;
+use crate::plan::{Task, Trained};
+
+/// The network of a training stage after an epoch, ready to predict.
+///
+/// # Errors
+/// If the stage is not finished, a file changed since it was written, or the epoch was not kept.
+pub(super) fn load(workshop: &Workshop<'_>, model: Trained) -> Result<NetworkPredictor> {
+    let stored = workshop.input(model.stage)?;
+    let Task::Train(task) = &workshop.plan.stages[model.stage].task else {
+        return Err(Error::Internal(format!(
+            "stage {} trains nothing",
+            model.stage
+        )));
+    };
+    let folder = if model.epoch == task.training.epochs {
+        "model".to_owned()
+    } else {
+        format!("epoch-{:04}", model.epoch)
+    };
+    stored.verify(&folder)?;
+    NetworkPredictor::open(&stored.dir().join(folder), Device::flex())
+}

@@ -1,0 +1,57 @@
+//! Trains a segmentation network, from its last checkpoint if an earlier sitting left one.
+
+use burn::tensor::Device;
+use redmask_core::{Error, Result};
+use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
+use serde_json::{Value, json};
+
+use super::Workshop;
+use crate::plan::{TrainTask, Trained};
+use crate::store::{Slot, Stored};
+
+/// The trainer's log: one line for each epoch.
+const LOG: &str = "epochs.jsonl";
+
+pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Result<Value> {
+    let records = workshop.records.originals(&task.dealt)?;
+    let device = Device::flex().autodiff();
+    let network = task.network.init(task.seed.child("init"), &device)?;
+    train_segmentation(
+        &task.network,
+        network,
+        &records.members,
+        Some(&records.held_out),
+        &task.training,
+        &TrainRun::new(task.seed, slot.dir(), workshop.session),
+    )?;
+    Ok(json!({
+        "network": task.network,
+        "training": task.training,
+        "side": task.side,
+        "records": task.dealt.members.len(),
+    }))
+}
+
+/// Every epoch of a finished training.
+///
+/// # Errors
+/// If the stage has no log, or it is damaged.
+pub(crate) fn read_log(stored: &Stored) -> Result<Vec<EpochRecord<SegmentationReport>>> {
+    let bytes = stored.read(LOG)?;
+    String::from_utf8_lossy(&bytes)
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line)
+                .map_err(|e| Error::input(stored.dir().join(LOG), format!("not an epoch log: {e}")))
+        })
+        .collect()
+}
+
+/// The mean training loss over the mini-batches of a model's last epoch: what the published global-loss threshold is.
+pub(super) fn last_epoch_loss(workshop: &Workshop<'_>, model: Trained) -> Result<f64> {
+    let log = read_log(&workshop.input(model.stage)?)?;
+    log.iter()
+        .find(|epoch| epoch.epoch == model.epoch)
+        .map(|epoch| epoch.train_loss)
+        .ok_or_else(|| Error::Internal(format!("epoch {} is not in the log", model.epoch)))
+}

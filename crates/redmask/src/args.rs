@@ -1,0 +1,329 @@
+//! The command line: types and their help, no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use redmask::Binding;
+
+const AFTER_HELP: &str = "\
+Examples:
+  redmask quickstart                                  audit a model on procedural data, minutes from start to report
+  redmask plan chobola/table-2 --data liver=polyp:0   what a reproduction takes: stages, time, memory, disk
+  redmask reproduce chobola/table-6-undefended --data polyps=kvasir-seg:/data/kvasir-seg
+  redmask run my-recipe.toml --out audits/march       your own experiment; run again to resume
+  redmask report audits/march                         draw the report again, without computing
+
+Exit codes:
+  0    done, every gate passed
+  1    done, a gate failed: a finding
+  2    could not be done; the message says what is wrong and what to do
+  130  interrupted; the same command resumes
+
+Environment:
+  NO_COLOR             no colours
+  REDMASK_NO_PROGRESS  one line for each finished stage instead of bars
+  RAYON_NUM_THREADS    worker threads, as --threads";
+
+/// Audit semantic-segmentation models: what they leak about their training records.
+#[derive(Debug, Parser)]
+#[command(name = "redmask", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalArgs {
+    /// Say nothing on stderr but errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Form of the output on stdout.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) format: Format,
+
+    /// Worker threads; all cores by default. Results are bit-equal for equal numbers only.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// Form of the output on stdout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts; the documented schema.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a victim and a shadow on procedural data, attack, and report; needs nothing but this binary.
+    #[command(after_help = "\
+Writes redmask-out/quickstart/{results.json, provenance.json, report.html, tables/*.csv}. Run again, everything comes from
+the store. The recipe is printed by `redmask plan quickstart --recipe`; copy it to start your own.")]
+    Quickstart(QuickstartArgs),
+
+    /// Run a recipe: your own file, or one that ships with Redmask.
+    #[command(after_help = "\
+Examples:
+  redmask run audit.toml --data polyps=kvasir-seg:/data/kvasir-seg
+  redmask run audit.toml --data polyps=polyp:7 --seeds 1 --out /tmp/try
+  redmask run chobola/figure-3 --profile small --data liver=polyp:0
+
+The same recipe, data and seeds into the same OUT resume; trained models are taken from the store.")]
+    Run(RunArgs),
+
+    /// Show what a recipe takes: stages, what is cached, time, memory, disk. Computes nothing.
+    #[command(after_help = "\
+Examples:
+  redmask plan --list
+  redmask plan chobola/table-1 --profile small --data liver=polyp:0
+  redmask plan quickstart --recipe > my-recipe.toml")]
+    Plan(PlanArgs),
+
+    /// Run a published experiment again and print measured beside published numbers.
+    #[command(after_help = "\
+Examples:
+  redmask reproduce chobola/table-6-undefended --data polyps=kvasir-seg:/data/kvasir-seg
+  redmask reproduce chobola/table-4 --data liver=polyp:0 --profile small --seeds 3
+
+`paper` is the published setting. `small` is what two cores finish within the recipe's stated budget. Every output says
+which one ran and which data stood in for the published one.")]
+    Reproduce(ReproduceArgs),
+
+    /// Draw the report of a finished run again.
+    Report(ReportArgs),
+
+    /// What data sets can be read.
+    #[command(subcommand)]
+    Data(DataCommand),
+
+    /// Differential-privacy arithmetic: what an attack proves about epsilon.
+    #[command(subcommand)]
+    Dp(DpCommand),
+
+    /// Print shell completions.
+    #[command(after_help = "\
+Examples:
+  redmask completions bash > ~/.local/share/bash-completion/completions/redmask
+  redmask completions fish > ~/.config/fish/completions/redmask.fish")]
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// `redmask quickstart`
+#[derive(Debug, Args)]
+pub(crate) struct QuickstartArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `redmask run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A TOML file, or the name of a recipe that ships with Redmask (`redmask plan --list`).
+    pub(crate) recipe: String,
+
+    /// Size of the experiment, where the recipe offers several.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `redmask reproduce`
+#[derive(Debug, Args)]
+pub(crate) struct ReproduceArgs {
+    /// A published experiment, as `redmask plan --list` shows them.
+    #[arg(value_name = "PAPER/TABLE")]
+    pub(crate) experiment: String,
+
+    /// Size of the experiment: `paper` or `small`.
+    #[arg(long, value_name = "NAME", default_value = "small")]
+    pub(crate) profile: String,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `redmask plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// A TOML file, or the name of a recipe that ships with Redmask.
+    #[arg(value_name = "RECIPE|PAPER/TABLE", required_unless_present = "list")]
+    pub(crate) recipe: Option<String>,
+
+    /// List the recipes that ship with Redmask.
+    #[arg(long, conflicts_with = "recipe")]
+    pub(crate) list: bool,
+
+    /// Print the recipe's text instead of its plan.
+    #[arg(long = "recipe", requires = "recipe")]
+    pub(crate) show_text: bool,
+
+    /// Size of the experiment; `small` by default, where the recipe has it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// What a run works on.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InputArgs {
+    /// Bind a data role of the recipe: `ROLE=READER:PATH`, or `ROLE=polyp:SEED` and `ROLE=street:SEED` for procedural data.
+    /// May be repeated.
+    #[arg(long, value_name = "ROLE=READER:PATH")]
+    pub(crate) data: Vec<Binding>,
+
+    /// First root seed. Everything random follows from it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// How many root seeds to repeat everything for; the recipe's number by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: Option<u64>,
+}
+
+/// Where a run writes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OutputArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+
+    /// Write into a folder that holds another run's results, replacing them.
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Put pictures of training records and their loss maps into the report. It then leaks too.
+    #[arg(long)]
+    pub(crate) show_members: bool,
+}
+
+/// The folders of a run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlaceArgs {
+    /// Output folder; `redmask-out/<recipe>` by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Store of finished stages, to share between runs; `OUT/store` by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// `redmask report`
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The output folder of a finished run.
+    pub(crate) out: PathBuf,
+
+    /// Keep the pictures of training records that the run was asked for.
+    #[arg(long)]
+    pub(crate) show_members: bool,
+}
+
+/// `redmask data`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// List the readers and their options.
+    Readers,
+}
+
+/// `redmask dp`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DpCommand {
+    /// Epsilon that an attack's hits and false alarms prove, with a Clopper-Pearson bound on each rate.
+    #[command(after_help = "\
+Example:
+  redmask dp bound --tp 310 --members 500 --fp 4 --non-members 500 --alpha 0.05")]
+    Bound(BoundArgs),
+
+    /// Epsilon that one training run with canaries proves (Steinke et al. 2023).
+    #[command(after_help = "\
+Example:
+  redmask dp one-run --canaries 1000 --guesses 100 --correct 90 --delta 0 --significance 0.05")]
+    OneRun(OneRunArgs),
+}
+
+/// `redmask dp bound`
+#[derive(Debug, Args)]
+pub(crate) struct BoundArgs {
+    /// Members called members.
+    #[arg(long)]
+    pub(crate) tp: u64,
+    /// Members attacked.
+    #[arg(long)]
+    pub(crate) members: u64,
+    /// Non-members called members.
+    #[arg(long)]
+    pub(crate) fp: u64,
+    /// Non-members attacked.
+    #[arg(long)]
+    pub(crate) non_members: u64,
+    /// Share of experiments in which the bound may be wrong, over both sides.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) alpha: f64,
+    /// Delta of the guarantee that is tested.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) delta: f64,
+}
+
+/// `redmask dp one-run`
+#[derive(Debug, Args)]
+pub(crate) struct OneRunArgs {
+    /// Canaries, each in or out by a fair coin.
+    #[arg(long)]
+    pub(crate) canaries: u64,
+    /// Canaries for which a guess was made.
+    #[arg(long)]
+    pub(crate) guesses: u64,
+    /// Right guesses.
+    #[arg(long)]
+    pub(crate) correct: u64,
+    /// Delta of the guarantee that is tested.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) delta: f64,
+    /// Share of experiments in which the bound may be wrong.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) significance: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

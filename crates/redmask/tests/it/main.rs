@@ -1,0 +1,9 @@
+//! The command line from outside: every verb, its output, its exit code, what it leaves behind.
+
+mod bad_input;
+mod dp;
+mod help;
+mod interrupt;
+mod plan;
+mod run;
+mod scene;
