@@ -2,35 +2,23 @@
 
 use std::time::Instant;
 
-use redmask_core::{Result, Session};
+use redmask_core::Result;
 
-use crate::bind::BoundData;
-use crate::plan::Plan;
 use crate::provenance::{StageLog, peak_memory};
-use crate::records::Records;
-use crate::results::Setting;
 use crate::stages::{self, Workshop};
-use crate::store::{Begin, StageCost, Store};
+use crate::store::{Begin, StageCost};
 
 /// Runs a plan. What an earlier run left is used; an interrupted stage goes on at its last checkpoint.
 ///
 /// # Errors
 /// The first stage's error. What was finished stays in the store.
-pub fn execute(
-    plan: &Plan,
-    store: &Store,
-    data: &BoundData,
-    setting: &Setting<'_>,
-    session: &Session,
-) -> Result<Vec<StageLog>> {
-    let records = Records::new(data.dataset.clone(), plan.records());
-    let workshop = Workshop {
+pub(crate) fn execute(workshop: &Workshop<'_>) -> Result<Vec<StageLog>> {
+    let Workshop {
         plan,
         store,
-        records: &records,
-        setting,
         session,
-    };
+        ..
+    } = *workshop;
     let total = plan.stages.len();
     let mut task = session.progress.start("run", total as u64, "stage");
     let mut logs = Vec::with_capacity(total);
@@ -41,7 +29,7 @@ pub fn execute(
             Begin::Done(stored) => (stored, true),
             Begin::Todo(slot) => {
                 let clock = Instant::now();
-                let config = stages::run(&workshop, stage, &slot)?;
+                let config = stages::run(workshop, stage, &slot)?;
                 let seconds = clock.elapsed().as_secs_f64();
                 let cost = StageCost {
                     seconds,

@@ -6,7 +6,7 @@
 
 pub mod bind;
 pub mod deal;
-pub mod executor;
+mod executor;
 pub mod out;
 pub mod plan;
 pub mod provenance;
@@ -17,8 +17,10 @@ pub mod results;
 pub mod run;
 mod stages;
 pub mod store;
+pub mod weights;
 
 pub use bind::{Binding, BoundData, bind};
 pub use out::{OutDir, RunIdentity};
 pub use recipe::{Recipe, RecipeSource};
 pub use run::{Destination, Experiment, RunOutcome, run};
+pub use weights::{InitialWeights, WeightsArg, initial_weights};

@@ -10,6 +10,7 @@ use crate::bind::BoundData;
 use crate::plan::{Plan, Task};
 use crate::recipe::Recipe;
 use crate::store::StageRecord;
+use crate::weights::InitialWeights;
 
 /// The tensor library; a test holds it to the lock file.
 const BURN: &str = "0.22.1";
@@ -80,6 +81,8 @@ pub struct RunFacts<'a> {
     pub profile: &'a str,
     /// The data.
     pub data: &'a BoundData,
+    /// Weights that networks started from.
+    pub weights: &'a BTreeMap<String, InitialWeights>,
     /// The plan.
     pub plan: &'a Plan,
     /// The stages, in order.
@@ -147,7 +150,17 @@ fn weights(facts: &RunFacts<'_>) -> Vec<WeightsOrigin> {
         .into_iter()
         .map(|network| WeightsOrigin {
             network: network.to_owned(),
-            origin: "from scratch".to_owned(),
+            origin: match facts.weights.get(network) {
+                None => "from scratch".to_owned(),
+                Some(weights) => {
+                    let name = weights.file.file_name().unwrap_or_default();
+                    format!(
+                        "{}, blake3 {}",
+                        name.to_string_lossy(),
+                        weights.hash.short()
+                    )
+                }
+            },
             published: facts.recipe.published_weights.clone(),
         })
         .collect()

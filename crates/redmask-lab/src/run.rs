@@ -1,11 +1,13 @@
 //! A whole run: claim the folder, plan, execute, write the results.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use redmask_core::{Error, FingerprintBuilder, Result, Session};
 use redmask_report::Report;
 use redmask_report::gate::{Gate, GateOutcome};
+use redmask_report::schema::ReportData;
 
 use crate::bind::BoundData;
 use crate::executor::execute;
@@ -13,9 +15,11 @@ use crate::out::{OutDir, RunIdentity};
 use crate::plan::{Plan, plan};
 use crate::provenance::{RunFacts, provenance};
 use crate::recipe::Recipe;
-use crate::results::Setting;
-use crate::stages::{REPORT_DATA, RESULTS};
+use crate::records::Records;
+use crate::results::{Setting, pictures};
+use crate::stages::{REPORT_DATA, RESULTS, Workshop};
 use crate::store::{StageKind, Store, find, has_partial};
+use crate::weights::InitialWeights;
 
 /// A recipe on its data, with everything decided.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Experiment {
     pub profile: String,
     /// The data.
     pub data: BoundData,
+    /// Weights that networks start from, by name.
+    pub weights: BTreeMap<String, InitialWeights>,
     /// The root seeds.
     pub seeds: Vec<u64>,
     /// Put pictures of training records into the report data.
@@ -58,7 +64,7 @@ impl Experiment {
     /// # Errors
     /// If the data set is too small for the recipe.
     pub fn plan(&self) -> Result<Plan> {
-        plan(&self.recipe, &self.data, &self.seeds)
+        plan(&self.recipe, &self.data, &self.weights, &self.seeds)
     }
 
     /// What makes two runs the same run.
@@ -71,6 +77,9 @@ impl Experiment {
         builder.part("profile", self.profile.as_bytes());
         builder.part("data", self.data.dataset.fingerprint().to_hex().as_bytes());
         builder.part("name", self.data.name().as_bytes());
+        for (network, weights) in &self.weights {
+            builder.part(network, weights.hash.to_hex().as_bytes());
+        }
         Ok(RunIdentity {
             recipe: self.recipe.name.clone(),
             resolved: builder.finish(),
@@ -132,8 +141,21 @@ fn run_in(
         .map_err(|e| Error::Internal(format!("recipe {}: {e}", experiment.recipe.name)))?;
     out.write("recipe.toml", resolved.as_bytes())?;
     let store = Store::open(&destination.store_root())?;
-    let setting = Setting::new(&experiment.recipe, &experiment.profile, &experiment.data);
-    let stages = execute(plan, &store, &experiment.data, &setting, session)?;
+    let setting = Setting::new(
+        &experiment.recipe,
+        &experiment.profile,
+        &experiment.data,
+        &experiment.weights,
+    );
+    let records = Records::new(experiment.data.dataset.clone(), plan.records());
+    let workshop = Workshop {
+        plan,
+        store: &store,
+        records: &records,
+        setting: &setting,
+        session,
+    };
+    let stages = execute(&workshop)?;
     let last = plan
         .last()
         .ok_or_else(|| Error::Internal("a plan without stages".into()))?;
@@ -145,16 +167,17 @@ fn run_in(
         recipe: &experiment.recipe,
         profile: &experiment.profile,
         data: &experiment.data,
+        weights: &experiment.weights,
         plan,
         stages: &stages,
         started,
         threads: rayon::current_num_threads(),
     });
-    let report = Report::new(
-        tabulated.read_json(RESULTS)?,
-        provenance,
-        tabulated.read_json(REPORT_DATA)?,
-    )?;
+    let mut data: ReportData = tabulated.read_json(REPORT_DATA)?;
+    if experiment.show_members {
+        pictures::add(&workshop, &mut data)?;
+    }
+    let report = Report::new(tabulated.read_json(RESULTS)?, provenance, data)?;
     report.write(out.path())?;
     report.draw(out.path())?;
     let gates = Gate::judge_all(&experiment.recipe.fail_if, &report.results)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use redmask::Binding;
+use redmask::lab::WeightsArg;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -202,6 +203,11 @@ pub(crate) struct InputArgs {
     /// May be repeated.
     #[arg(long, value_name = "ROLE=READER:PATH")]
     pub(crate) data: Vec<Binding>,
+
+    /// Start a network's encoder from a state dict (safetensors or PyTorch, torchvision's names) instead of random weights,
+    /// as published models start from ImageNet's. May be repeated.
+    #[arg(long, value_name = "NETWORK=FILE")]
+    pub(crate) weights: Vec<WeightsArg>,
 
     /// First root seed. Everything random follows from it.
     #[arg(long, value_name = "N", default_value_t = 0)]

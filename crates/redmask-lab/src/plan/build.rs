@@ -13,15 +13,22 @@ use crate::plan::{
 };
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::{StageKey, StageKind};
+use crate::weights::InitialWeights;
 
 /// Expands a recipe on its data under some root seeds.
 ///
 /// # Errors
 /// If the data set is too small for the recipe.
-pub fn plan(recipe: &Recipe, data: &BoundData, seeds: &[u64]) -> Result<Plan> {
+pub fn plan(
+    recipe: &Recipe,
+    data: &BoundData,
+    weights: &BTreeMap<String, InitialWeights>,
+    seeds: &[u64],
+) -> Result<Plan> {
     let mut builder = Builder {
         recipe,
         data,
+        weights,
         largest_train: recipe.largest_train()?,
         kept_epochs: recipe
             .models_in_use()?
@@ -50,6 +57,7 @@ pub fn plan(recipe: &Recipe, data: &BoundData, seeds: &[u64]) -> Result<Plan> {
 struct Builder<'a> {
     recipe: &'a Recipe,
     data: &'a BoundData,
+    weights: &'a BTreeMap<String, InitialWeights>,
     largest_train: usize,
     kept_epochs: BTreeMap<String, BTreeSet<u32>>,
     stages: Vec<Stage>,
@@ -226,9 +234,15 @@ impl Builder<'_> {
                 .deal
                 .records(side, model.train_records, self.recipe.split.held_out)?;
         let seed = side.seed(&repetition.root).child("train");
+        let initial = self.weights.get(&model.model.network).cloned();
         let key = StageKey::derive(
             StageKind::Train,
-            &json!({ "network": network, "training": training, "size": self.data.size }),
+            &json!({
+                "network": network,
+                "training": training,
+                "size": self.data.size,
+                "initial": initial.as_ref().map(|w| w.hash),
+            }),
             &self.inputs_of(&dealt)?,
             Some(&seed),
         )?;
@@ -242,15 +256,16 @@ impl Builder<'_> {
                 repetition.seed
             ),
             work: Work::training(&network, self.data.size, model.train_records, &training),
-            task: Task::Train(TrainTask {
+            task: Task::Train(Box::new(TrainTask {
                 network_name: model.model.network.clone(),
                 network,
                 training,
+                initial,
                 side,
                 dealt: dealt.clone(),
                 root: repetition.seed,
                 seed,
-            }),
+            })),
             inputs: Vec::new(),
         });
         let trained = Trained {
@@ -505,6 +520,7 @@ impl Builder<'_> {
                 "seeds": seeds,
                 "data": self.data.name(),
                 "substituted": self.data.substituted,
+                "weights": self.weights.keys().collect::<Vec<_>>(),
             }),
             &keys,
             None,

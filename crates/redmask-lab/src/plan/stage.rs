@@ -11,6 +11,7 @@ use crate::deal::{Dealt, Side};
 use crate::plan::Work;
 use crate::recipe::AttackConfig;
 use crate::store::StageKey;
+use crate::weights::InitialWeights;
 
 /// A stage: pure work on the outputs of earlier stages, named by a key.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ pub enum Task {
     /// Writes who got which records.
     Split(SplitTask),
     /// Trains a segmentation network.
-    Train(TrainTask),
+    Train(Box<TrainTask>),
     /// Measures a network on its members and its held-out records.
     Predict(PredictTask),
     /// Fits an attack on shadows and scores the records of its targets.
@@ -60,6 +61,8 @@ pub struct TrainTask {
     pub network: NetworkConfig,
     /// The training, with the epochs to keep.
     pub training: TrainConfig,
+    /// Where its encoder starts from, if not from random weights.
+    pub initial: Option<InitialWeights>,
     /// Whose model it is.
     pub side: Side,
     /// Its records.

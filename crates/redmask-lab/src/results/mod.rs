@@ -6,11 +6,14 @@ mod figures;
 mod labels;
 mod membership;
 mod outcomes;
+pub(crate) mod pictures;
 mod published;
 mod seeds;
 mod statements;
 mod tables;
 mod utility;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use redmask_core::Result;
 use redmask_report::schema::{
@@ -20,6 +23,7 @@ use redmask_report::schema::{
 use crate::bind::BoundData;
 use crate::plan::{Cell, ModelUse};
 use crate::recipe::Recipe;
+use crate::weights::InitialWeights;
 
 pub use outcomes::{AttackPair, Outcomes};
 pub(crate) use outcomes::{BLIND, OUTCOMES, QUALITY};
@@ -35,16 +39,27 @@ pub struct Setting<'a> {
     pub data_name: String,
     /// What the recipe was written for, where something else stands in for it.
     pub substituted: Option<String>,
+    /// Whether some network started from random weights.
+    pub from_scratch: bool,
 }
 
 impl<'a> Setting<'a> {
     /// The setting of a recipe on its data.
-    pub fn new(recipe: &'a Recipe, profile: &'a str, data: &BoundData) -> Self {
+    pub fn new(
+        recipe: &'a Recipe,
+        profile: &'a str,
+        data: &BoundData,
+        weights: &BTreeMap<String, InitialWeights>,
+    ) -> Self {
         Self {
             recipe,
             profile,
             data_name: data.name(),
             substituted: data.substituted.then(|| data.expected.clone()),
+            from_scratch: recipe
+                .network
+                .keys()
+                .any(|name| !weights.contains_key(name)),
         }
     }
 }
@@ -215,7 +230,9 @@ fn warn_of_setting(setting: &Setting<'_>, seeds: usize, findings: &mut Findings)
             ),
         );
     }
-    if let Some(weights) = &setting.recipe.published_weights {
+    if let Some(weights) = &setting.recipe.published_weights
+        && setting.from_scratch
+    {
         warn(
             "no-pretrained-weights",
             format!(
@@ -286,6 +303,6 @@ impl Context<'_> {
             .iter()
             .flatten()
             .map(|p| p.victim.attack.as_str());
-        attacks.collect::<std::collections::BTreeSet<_>>().len()
+        attacks.collect::<BTreeSet<_>>().len()
     }
 }

@@ -15,6 +15,7 @@ use crate::records::Records;
 use crate::results::{Outcomes, Setting};
 use crate::store::{Slot, Store, Stored};
 
+pub(crate) use model::load as load_model;
 pub(crate) use tabulate::{REPORT_DATA, RESULTS};
 pub(crate) use train::read_log;
 

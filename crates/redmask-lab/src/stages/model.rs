@@ -11,7 +11,7 @@ use crate::plan::{Task, Trained};
 ///
 /// # Errors
 /// If the stage is not finished, a file changed since it was written, or the epoch was not kept.
-pub(super) fn load(workshop: &Workshop<'_>, model: Trained) -> Result<NetworkPredictor> {
+pub(crate) fn load(workshop: &Workshop<'_>, model: Trained) -> Result<NetworkPredictor> {
     let stored = workshop.input(model.stage)?;
     let Task::Train(task) = &workshop.plan.stages[model.stage].task else {
         return Err(Error::Internal(format!(

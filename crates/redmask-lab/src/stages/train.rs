@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use redmask_core::{Error, Result};
+use redmask_nn::weights::{Checkpoint, load_encoder};
 use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
 use serde_json::{Value, json};
 
@@ -15,7 +16,10 @@ const LOG: &str = "epochs.jsonl";
 pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Result<Value> {
     let records = workshop.records.originals(&task.dealt)?;
     let device = Device::flex().autodiff();
-    let network = task.network.init(task.seed.child("init"), &device)?;
+    let mut network = task.network.init(task.seed.child("init"), &device)?;
+    if let Some(weights) = &task.initial {
+        network = load_encoder(network, &Checkpoint::open(&weights.file)?)?.0;
+    }
     train_segmentation(
         &task.network,
         network,
@@ -29,6 +33,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         "training": task.training,
         "side": task.side,
         "records": task.dealt.members.len(),
+        "initial": task.initial.as_ref().map(|w| w.hash),
     }))
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use redmask::lab::initial_weights;
 use redmask::report::{csv, text};
 use redmask::{Destination, Experiment, RecipeSource, Result, RunOutcome, bind};
 
@@ -18,12 +19,14 @@ pub(super) fn prepare(
 ) -> Result<Experiment> {
     let (recipe, profile) = source.resolve(profile)?;
     let data = bind(&recipe, &input.data)?;
+    let weights = initial_weights(&recipe, &input.weights)?;
     let count = input.seeds.unwrap_or(recipe.seeds);
     Ok(Experiment {
         seeds: (0..count).map(|i| input.seed.wrapping_add(i)).collect(),
         recipe,
         profile,
         data,
+        weights,
         show_members: false,
     })
 }

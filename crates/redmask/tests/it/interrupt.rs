@@ -44,7 +44,7 @@ fn killed_runs_end_like_an_unbroken_one() {
     let left: Vec<String> = scene
         .listing()
         .into_iter()
-        .filter(|name| name.contains(".partial") || name.ends_with(".tmp"))
+        .filter(|name| name.contains(".partial") || name.contains(".tmp"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -54,7 +54,7 @@ fn killed_runs_end_like_an_unbroken_one() {
 fn an_interrupt_exits_with_130_and_can_be_resumed() {
     let scene = Scene::with_recipe(longer);
     let mut child = start(&scene);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !scene.path("broken/store/train").exists() {
         assert!(Instant::now() < deadline, "the first training never began");
         std::thread::sleep(Duration::from_millis(20));
