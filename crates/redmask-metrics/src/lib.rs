@@ -3,6 +3,7 @@
 //! Three rules hold everywhere. A ratio of nothing is `None` or an error, never 0. A number that the sample size cannot
 //! support is refused. A higher membership score means "more likely a member".
 
+pub mod accountant;
 pub mod boundary;
 pub mod confusion;
 pub mod distance;

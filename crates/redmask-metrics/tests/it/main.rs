@@ -1,5 +1,6 @@
 //! Agreement with other implementations, and the laws that metrics obey on any input.
 
+mod accountant_laws;
 mod curve_laws;
 mod curve_parity;
 mod epsilon_laws;
