@@ -4,11 +4,13 @@
 //! support is refused. A higher membership score means "more likely a member".
 
 pub mod accountant;
+pub mod backdoor;
 pub mod boundary;
 pub mod confusion;
 pub mod distance;
 pub mod epsilon;
 pub mod error;
+pub mod image_quality;
 pub mod interval;
 mod normal;
 pub mod overlap;

@@ -1,6 +1,8 @@
 //! Agreement with other implementations, and the laws that metrics obey on any input.
 
 mod accountant_laws;
+mod backdoor_laws;
+mod backdoor_parity;
 mod curve_laws;
 mod curve_parity;
 mod epsilon_laws;
