@@ -42,3 +42,12 @@ pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Fle
         DType::F32,
     )
 }
+
+/// The elements of a contiguous f32 tensor for changing, its own if nobody else holds them, else a copy's.
+pub(super) fn values_mut(x: &mut FlexTensor) -> &mut [f32] {
+    let (start, end) = x
+        .layout()
+        .contiguous_offsets()
+        .expect("the caller made the tensor contiguous");
+    &mut x.storage_mut::<f32>()[start..end]
+}

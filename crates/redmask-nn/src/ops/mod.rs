@@ -12,7 +12,9 @@
 )]
 
 mod activation;
+mod autodiff;
 mod conv;
+mod extension;
 mod flex;
 mod kernel;
 mod linear;
@@ -23,6 +25,9 @@ mod pool;
 mod resize;
 mod scratch;
 mod simd;
+
+#[cfg(test)]
+mod parity;
 
 pub use activation::{Activation, add_relu, relu};
 pub use conv::{add_bias, conv2d, conv2d_bias};

@@ -1,22 +1,258 @@
 //! Max pooling.
 
-use burn::tensor::{Tensor, module, ops::MaxPoolOptions};
+use std::cell::RefCell;
+
+use burn::{
+    backend::{Dispatch, flex::FlexTensor},
+    tensor::{Tensor, module, ops::MaxPoolOptions},
+};
+
+use super::{
+    autodiff::Gradient,
+    extension::{CpuOps, on_cpu},
+    flex::{self, contiguous, values},
+    memory::{self, Shared},
+    scratch::{self, Scratch},
+    simd::{Simd, multiversion},
+};
 
 /// Maximum over `kernel` windows, `padding` by minus infinity on both sides; output sizes are rounded down.
 ///
-/// Where several inputs tie, the gradient goes to the first in row-major order, as in PyTorch.
+/// Where several inputs tie, the gradient goes to the first in row-major order; a NaN wins over every number.
+/// Both as in PyTorch.
+///
+/// # Panics
+///
+/// If the padding exceeds half the window, or the window the padded input.
 pub fn max_pool2d(
     x: Tensor<4>,
     kernel: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
 ) -> Tensor<4> {
-    let options = MaxPoolOptions {
-        kernel_size: kernel,
+    let [_, _, h, w] = x.dims();
+    for axis in [0, 1] {
+        let (kernel, padding, size) = (kernel[axis], padding[axis], [h, w][axis]);
+        assert!(
+            2 * padding <= kernel,
+            "a padding of {padding} exceeds half a window of {kernel}"
+        );
+        assert!(
+            kernel <= size + 2 * padding,
+            "a window of {kernel} exceeds an input of {size}"
+        );
+    }
+    // An offset inside of the window is kept in a byte.
+    if !on_cpu(&x) || kernel[0] * kernel[1] > 256 {
+        let options = MaxPoolOptions {
+            kernel_size: kernel,
+            stride,
+            padding: [(padding[0], padding[0]), (padding[1], padding[1])],
+            dilation: [1, 1],
+            ceil_mode: false,
+        };
+        return module::max_pool2d(x, options);
+    }
+    let window = Window {
+        kernel,
         stride,
-        padding: [(padding[0], padding[0]), (padding[1], padding[1])],
-        dilation: [1, 1],
-        ceil_mode: false,
+        padding,
     };
-    module::max_pool2d(x, options)
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_max_pool2d(
+        x.into_dispatch(),
+        window,
+    ))
+}
+
+/// The window of a pooling.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+}
+
+/// What a thread keeps for its tasks.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// Maxima over the rows of a window, one for each input column, padded.
+    maxima: Scratch,
+    /// The row of the window that each was found in.
+    rows: Vec<u8>,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// A pooling and its backward pass.
+pub(super) fn op([x]: [FlexTensor; 1], window: Window) -> (FlexTensor, MaxPool) {
+    let x = contiguous(x);
+    let [n, c, h, w] = flex::dims(&x);
+    let output: [usize; 2] = std::array::from_fn(|axis| {
+        let Window {
+            kernel,
+            stride,
+            padding,
+        } = window;
+        ([h, w][axis] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1
+    });
+    let area = output[0] * output[1];
+    let simd = Simd::current();
+    let mut offsets = vec![0_u8; n * c * area];
+    let shared = Shared::new(&mut offsets);
+    // SAFETY: every plane is written whole by its task.
+    let y = unsafe {
+        memory::filled(n * c * area, |y: Shared<'_, f32>| {
+            let planes_at_once = (1_usize << 14).div_ceil(h * w);
+            memory::parallel((n * c).div_ceil(planes_at_once), |task| {
+                let first = task * planes_at_once;
+                for plane in first..(n * c).min(first + planes_at_once) {
+                    let x = &values(&x)[plane * h * w..][..h * w];
+                    let (at, y) = (plane * area, y.part(plane * area, area));
+                    let offsets = shared.part(at, area);
+                    scratch::lend(&BUFFERS, |buffers| {
+                        window.pool(simd, x, [h, w], output, buffers, y, offsets);
+                    });
+                }
+            });
+        })
+    };
+    let state = MaxPool {
+        offsets,
+        window,
+        input: [n, c, h, w],
+        output,
+    };
+    (flex::tensor(y, [n, c, output[0], output[1]]), state)
+}
+
+impl Window {
+    /// Rows of a window that lie inside of the input, as offsets in the window.
+    fn inside(self, axis: usize, position: usize, size: usize) -> std::ops::Range<usize> {
+        let start = position * self.stride[axis];
+        let low = self.padding[axis].saturating_sub(start);
+        low..self.kernel[axis].min(size + self.padding[axis] - start)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one plane's inputs and outputs")]
+    fn pool(
+        self,
+        simd: Simd,
+        x: &[f32],
+        [h, w]: [usize; 2],
+        output: [usize; 2],
+        buffers: &mut Buffers,
+        y: &mut [f32],
+        offsets: &mut [u8],
+    ) {
+        let maxima = buffers.maxima.take(w);
+        buffers.rows.resize(w, 0);
+        let rows = &mut buffers.rows[..w];
+        let lines = y
+            .chunks_exact_mut(output[1])
+            .zip(offsets.chunks_exact_mut(output[1]));
+        for (oy, (y, offsets)) in lines.enumerate() {
+            let window_rows = self.inside(0, oy, h);
+            let top = oy * self.stride[0] + window_rows.start - self.padding[0];
+            maxima.copy_from_slice(&x[top * w..][..w]);
+            rows.fill(window_rows.start as u8);
+            for (row, line) in window_rows
+                .clone()
+                .zip(x[top * w..].chunks_exact(w))
+                .skip(1)
+            {
+                row_maximum(simd, line, row as u8, maxima, rows);
+            }
+            for (ox, (y, offset)) in y.iter_mut().zip(offsets).enumerate() {
+                let columns = self.inside(1, ox, w);
+                let left = ox * self.stride[1] + columns.start - self.padding[1];
+                let (mut best, mut row, mut column) = (maxima[left], rows[left], columns.start);
+                for (i, c) in columns.enumerate().skip(1) {
+                    let (value, r) = (maxima[left + i], rows[left + i]);
+                    let equal = value == best || (value.is_nan() && best.is_nan());
+                    if beats(value, best) || (equal && r < row) {
+                        (best, row, column) = (value, r, c);
+                    }
+                }
+                *y = best;
+                *offset = (row as usize * self.kernel[1] + column) as u8;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "has to take on the caller's instruction set"
+)]
+fn beats(value: f32, best: f32) -> bool {
+    value > best || (value.is_nan() && !best.is_nan())
+}
+
+multiversion! {
+    fn row_maximum(line: &[f32], row: u8, maxima: &mut [f32], rows: &mut [u8]) {
+        for ((maximum, from), &value) in maxima.iter_mut().zip(rows).zip(line) {
+            let beats = beats(value, *maximum);
+            *from = if beats { row } else { *from };
+            *maximum = if beats { value } else { *maximum };
+        }
+    }
+}
+
+/// The backward pass of a pooling.
+#[derive(Debug, Clone)]
+pub(super) struct MaxPool {
+    /// For every output the element of its window that won.
+    offsets: Vec<u8>,
+    window: Window,
+    input: [usize; 4],
+    output: [usize; 2],
+}
+
+impl Gradient<1> for MaxPool {
+    fn backward(self, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let Self {
+            offsets,
+            window:
+                Window {
+                    kernel,
+                    stride,
+                    padding,
+                },
+            input,
+            output,
+        } = self;
+        let [n, c, h, w] = input;
+        let dy = contiguous(dy);
+        let g = values(&dy);
+        let area = output[0] * output[1];
+        // SAFETY: every plane is written whole by its task.
+        let dx = unsafe {
+            memory::filled(n * c * h * w, |dx: Shared<'_, f32>| {
+                let planes_at_once = (1_usize << 14).div_ceil(h * w);
+                memory::parallel((n * c).div_ceil(planes_at_once), |task| {
+                    let first = task * planes_at_once;
+                    for plane in first..(n * c).min(first + planes_at_once) {
+                        let dx = dx.part(plane * h * w, h * w);
+                        dx.fill(0.0);
+                        let range = plane * area..(plane + 1) * area;
+                        let lines = g[range.clone()]
+                            .chunks_exact(output[1])
+                            .zip(offsets[range].chunks_exact(output[1]));
+                        for (oy, (g, offsets)) in lines.enumerate() {
+                            for (ox, (g, &offset)) in g.iter().zip(offsets).enumerate() {
+                                let offset = usize::from(offset);
+                                let y = oy * stride[0] + offset / kernel[1] - padding[0];
+                                let x = ox * stride[1] + offset % kernel[1] - padding[1];
+                                dx[y * w + x] += g;
+                            }
+                        }
+                    }
+                });
+            })
+        };
+        [Some(flex::tensor(dx, input))]
+    }
 }

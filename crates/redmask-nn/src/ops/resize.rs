@@ -1,10 +1,18 @@
 //! Resizing of feature maps.
 
-use burn::tensor::{
-    Device, Tensor, TensorData,
-    module::interpolate,
-    ops::{InterpolateMode, InterpolateOptions},
+mod nearest;
+
+use burn::{
+    backend::Dispatch,
+    tensor::{
+        Device, Tensor, TensorData,
+        module::interpolate,
+        ops::{InterpolateMode, InterpolateOptions},
+    },
 };
+
+pub(super) use self::nearest::nearest_op;
+use super::extension::{CpuOps, on_cpu};
 
 /// Repeats every pixel in a 2x2 block: `[n, c, h, w]` to `[n, c, 2h, 2w]`.
 pub fn upsample_nearest2x(x: Tensor<4>) -> Tensor<4> {
@@ -14,10 +22,14 @@ pub fn upsample_nearest2x(x: Tensor<4>) -> Tensor<4> {
 
 /// Nearest neighbour to `size` `[h, w]`: output `i` takes input `floor(i * in / out)`, PyTorch's `nearest`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    interpolate(
-        x,
-        InterpolateOptions::new(InterpolateMode::Nearest).with_output_size(size),
-    )
+    if !on_cpu(&x) {
+        let options = InterpolateOptions::new(InterpolateMode::Nearest);
+        return interpolate(x, options.with_output_size(size));
+    }
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_upsample_nearest(
+        x.into_dispatch(),
+        size,
+    ))
 }
 
 /// Bilinear interpolation to `size` `[h, w]` with pixel centres at half integers (`align_corners = false`).

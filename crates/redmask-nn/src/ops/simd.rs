@@ -19,6 +19,11 @@ pub enum Simd {
 /// element-wise operations of Burn choose for themselves.
 pub const SIMD_VARIABLE: &str = "REDMASK_SIMD";
 
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Simd>> = const { std::cell::Cell::new(None) };
+}
+
 impl Simd {
     /// The path in use: the best that the CPU has, or the one that [`SIMD_VARIABLE`] asks for if the CPU
     /// has it. Read once per process.
@@ -27,6 +32,10 @@ impl Simd {
     ///
     /// If the variable names no path.
     pub fn current() -> Self {
+        #[cfg(test)]
+        if let Some(forced) = FORCED.get() {
+            return forced;
+        }
         static CURRENT: OnceLock<Simd> = OnceLock::new();
         *CURRENT.get_or_init(|| {
             let best = Self::best();
@@ -39,6 +48,15 @@ impl Simd {
             });
             wanted.min(best)
         })
+    }
+
+    /// Runs a test on this path.
+    #[cfg(test)]
+    pub(super) fn force<R>(self, test: impl FnOnce() -> R) -> R {
+        FORCED.set(Some(self));
+        let result = test();
+        FORCED.set(None);
+        result
     }
 
     const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];

@@ -1,7 +1,6 @@
 //! 2-D convolution: our kernels on the CPU, the stock operation elsewhere.
 
 mod columns;
-mod extension;
 mod geometry;
 mod layout;
 mod pack;
@@ -13,16 +12,23 @@ mod weight_gradient;
 mod tests;
 
 use burn::{
-    backend::Dispatch,
-    tensor::{Tensor, ops::ConvOptions},
+    backend::{Dispatch, flex::FlexTensor},
+    tensor::{Tensor, module, ops::ConvOptions},
 };
 
 use self::{
-    extension::ConvolutionOp,
     geometry::Geometry,
     pack::{PackedWeight, Reduce},
+    weight_gradient::weight_gradient,
 };
-use super::{Rec, memory, simd::Simd};
+use super::{
+    Rec,
+    autodiff::Gradient,
+    extension::{CpuOps, on_cpu},
+    flex::{self, contiguous, values},
+    memory,
+    simd::Simd,
+};
 
 /// Convolves `x` `[n, c, h, w]` with `weight` `[out, c / groups, kh, kw]`.
 ///
@@ -33,11 +39,11 @@ use super::{Rec, memory, simd::Simd};
 ///
 /// If the channels of `x` and `weight` do not fit together.
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>, rec: Rec) -> Tensor<4> {
-    debug_assert!(rec.is_none(), "no tape can be constructed yet");
+    if !on_cpu(&x) {
+        return module::conv2d(x, weight, None, options);
+    }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as ConvolutionOp>::redmask_conv2d(
-        x, weight, options,
-    ))
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(x, weight, options, rec))
 }
 
 /// [`conv2d`] and [`add_bias`]; `bias` is `[out]`, `recs` are the tapes of the weight and the bias.
@@ -57,6 +63,52 @@ pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
     debug_assert!(rec.is_none(), "no tape can be constructed yet");
     let [_, c, _, _] = x.dims();
     x + bias.reshape([1, c, 1, 1])
+}
+
+/// A convolution and what its backward pass needs.
+pub(super) fn op(
+    inputs: [FlexTensor; 2],
+    options: ConvOptions<2>,
+    rec: Rec,
+) -> (FlexTensor, Convolution) {
+    let [x, weight] = inputs.map(contiguous);
+    let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
+    let y = forward(Simd::current(), &geometry, values(&x), values(&weight));
+    (
+        flex::tensor(y, geometry.output_shape()),
+        Convolution {
+            x,
+            weight,
+            geometry,
+            rec,
+        },
+    )
+}
+
+/// The backward pass of a convolution.
+#[derive(Debug, Clone)]
+pub(super) struct Convolution {
+    x: FlexTensor,
+    weight: FlexTensor,
+    geometry: Geometry,
+    rec: Rec,
+}
+
+impl Gradient<2> for Convolution {
+    fn backward(self, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let (g, simd) = (&self.geometry, Simd::current());
+        let dy = contiguous(dy);
+        let dx = wanted[0].then(|| {
+            let dx = data_gradient(simd, g, values(&self.weight), values(&dy));
+            flex::tensor(dx, g.input_shape())
+        });
+        debug_assert!(self.rec.is_none(), "no tape can be constructed yet");
+        let dw = wanted[1].then(|| {
+            let dw = weight_gradient(simd, g, values(&self.x), values(&dy));
+            flex::tensor(dw, g.weight_shape())
+        });
+        [dx, dw]
+    }
 }
 
 /// The output `[n, out, oh, ow]`.

@@ -6,20 +6,8 @@ use burn::{
 };
 use proptest::prelude::*;
 
-use super::super::{flex, simd::Simd};
+use super::super::{flex, parity::noise, simd::Simd};
 use super::{data_gradient, forward, geometry::Geometry, weight_gradient::weight_gradient};
-
-/// Numbers in -1..1 without any order.
-fn noise(len: usize, seed: usize) -> Vec<f32> {
-    (0..len)
-        .map(|i| {
-            let mut h = (i + seed * 1_000_003) as u32;
-            h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
-            h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
-            (h ^ (h >> 16)) as f32 / u32::MAX as f32 * 2.0 - 1.0
-        })
-        .collect()
-}
 
 fn compare(what: &str, got: &[f32], expected: &FlexTensor, terms: usize) {
     let expected = expected.to_contiguous();

@@ -8,6 +8,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(super) mod pointwise;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod transpose;
