@@ -24,6 +24,7 @@ pub(crate) enum Style {
 /// Fractions that the literature prints as decimals; the others are percentages.
 const DECIMAL_METRICS: &[&str] = &[
     "auc",
+    "auc_last_epochs",
     "advantage",
     "miou",
     "iou",

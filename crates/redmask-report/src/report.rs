@@ -4,8 +4,9 @@ use std::path::Path;
 
 use redmask_core::Result;
 
-use crate::csv;
-use crate::schema::{Provenance, ReportData, Results};
+use crate::gate::{Gate, GateOutcome};
+use crate::schema::{Provenance, ReportData, Results, write_atomic};
+use crate::{csv, html};
 
 /// The three files of a run that reports are drawn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,11 +60,15 @@ impl Report {
         self.results.write(&folder.join("results.json"))
     }
 
-    /// Draws `tables/*.csv` and `report.html` into `folder`.
+    /// Draws `tables/*.csv` and `report.html` into `folder`, and says how the gates of the recipe came out.
     ///
     /// # Errors
-    /// If a gate cannot be judged, or a file cannot be written.
-    pub fn draw(&self, folder: &Path) -> Result<()> {
-        csv::write_all(&folder.join("tables"), self.data.tables(), &self.results)
+    /// If a gate is malformed or matches nothing, or a file cannot be written.
+    pub fn draw(&self, folder: &Path, options: html::Options) -> Result<Vec<GateOutcome>> {
+        let gates = Gate::judge_all(&self.data.gates, &self.results)?;
+        let page = html::render(self, &gates, options)?;
+        csv::write_all(&folder.join("tables"), self.data.tables(), &self.results)?;
+        write_atomic(&folder.join("report.html"), page.as_bytes())?;
+        Ok(gates)
     }
 }

@@ -37,7 +37,7 @@ pub fn render(report: &Report, gates: &[GateOutcome], width: usize) -> String {
         let state = if gate.passed() { "passed" } else { "FAILED" };
         paragraph(&mut out, "", &format!("gate {state}: {}", gate.gate), width);
         for (key, number) in &gate.failures {
-            paragraph(&mut out, "  ", &format!("{key} is {number}"), width);
+            paragraph(&mut out, "  ", &format!("{key} is {number:.4}"), width);
         }
     }
     if !report.results.warnings().is_empty() {
@@ -93,7 +93,10 @@ pub fn table(table: &Table, results: &Results) -> String {
             ));
             continue;
         };
-        let label = format!("{}{}", head.label, style.suffix());
+        let label = match style.suffix().trim() {
+            "" => head.label.clone(),
+            unit => format!("{} ({unit})", head.label),
+        };
         columns.push(Column::new(
             label,
             true,

@@ -42,6 +42,21 @@ pub const METRICS: &[Metric] = &[
         "Harmonic mean of precision and recall for members at the attack's own threshold.",
     ),
     metric(
+        "auc_last_epochs",
+        "AUC, last epochs",
+        "Mean over the last ten epochs of the attack classifier; the bounds are the least and the greatest value.",
+    ),
+    metric(
+        "accuracy_last_epochs",
+        "Accuracy, last epochs",
+        "Mean over the last ten epochs of the attack classifier; the bounds are the least and the greatest value.",
+    ),
+    metric(
+        "f1_last_epochs",
+        "F1, last epochs",
+        "Mean over the last ten epochs of the attack classifier; the bounds are the least and the greatest value.",
+    ),
+    metric(
         "precision",
         "Precision",
         "Share of true members among the records called members.",

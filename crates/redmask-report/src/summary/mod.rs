@@ -5,6 +5,8 @@ mod controls;
 mod order;
 mod sentences;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::names::{Names, attack_of};
@@ -158,6 +160,7 @@ fn headline(
         fit.copied()
             .max_by(|a, b| a.low.unwrap_or(0.0).total_cmp(&b.low.unwrap_or(0.0)))
     };
+    let telling = telling(findings.iter().copied());
     match verdict {
         Verdict::Unmeasured => "Not measured. No membership attack has an interval.".into(),
         Verdict::NoFinding => {
@@ -170,7 +173,7 @@ fn headline(
         Verdict::Void => match strongest(false) {
             Some(m) => format!(
                 "No answer. {} reaches {}, but a control fails, so this cannot be laid to the model's memory.",
-                subject(m, names),
+                subject(m, &telling, names),
                 achievement(m),
             ),
             None => "No answer. A control fails.".into(),
@@ -179,12 +182,12 @@ fn headline(
             Some(m) if findings.len() > 1 => format!(
                 "Yes, it leaks. The strongest of {} results: {} tells members from non-members with {}; chance is {CHANCE}.",
                 findings.len(),
-                subject(m, names),
+                subject(m, &telling, names),
                 achievement(m),
             ),
             Some(m) => format!(
                 "Yes, it leaks. {} tells members from non-members with {}; chance is {CHANCE}.",
-                subject(m, names),
+                subject(m, &telling, names),
                 achievement(m),
             ),
             None => "Yes, it leaks.".into(),
@@ -216,25 +219,35 @@ fn achievement(m: &Measurement) -> String {
     format!("{} of {}", indefinite(&metric_label(m)), with_interval(m))
 }
 
-/// The attack, with its conditions where it has some that attacks differ in.
-fn subject(m: &Measurement, names: &Names) -> String {
-    let attack = names.label(attack_of(&m.name).unwrap_or(&m.name));
-    let telling = [
-        "victim",
-        "shadow",
-        "defence",
-        "attacker",
-        "epoch",
-        "train_size",
-        "trigger",
-        "rate",
-    ];
+/// The names of the conditions that differ among `measurements`: what tells one from another.
+fn telling<'a>(measurements: impl Iterator<Item = &'a Measurement> + Clone) -> BTreeSet<&'a str> {
+    let names = measurements
+        .clone()
+        .flat_map(|m| m.conditions.keys().map(String::as_str));
+    let names = names.collect::<BTreeSet<_>>().into_iter();
+    let differs = |name: &&str| {
+        let mut values = measurements.clone().map(|m| m.conditions.get(*name));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    names
+        .filter(|name| *name != "attack" && differs(name))
+        .collect()
+}
+
+/// The conditions of `m` that tell it from others, in words.
+fn setting(m: &Measurement, telling: &BTreeSet<&str>, names: &Names) -> String {
     let mut conditions = m.conditions.clone();
-    conditions.retain(|name, _| telling.contains(&name.as_str()));
-    if conditions.is_empty() {
-        attack
-    } else {
-        format!("{attack} ({})", names.conditions(&conditions))
+    conditions.retain(|name, _| telling.contains(name.as_str()));
+    names.conditions(&conditions)
+}
+
+/// The attack, with the conditions that tell it from other results.
+fn subject(m: &Measurement, telling: &BTreeSet<&str>, names: &Names) -> String {
+    let attack = names.label(attack_of(&m.name).unwrap_or(&m.name));
+    match setting(m, telling, names) {
+        setting if setting.is_empty() => attack,
+        setting => format!("{attack} ({setting})"),
     }
 }
 

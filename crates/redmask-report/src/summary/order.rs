@@ -10,11 +10,15 @@ use crate::schema::{Conditions, Measurement};
 type Scores<'a> = BTreeMap<(Conditions, u64), f64>;
 
 pub(super) fn sentence(findings: &[&Measurement], names: &Names) -> Option<Sentence> {
-    let mut attacks: BTreeMap<&str, Scores<'_>> = BTreeMap::new();
+    // The published form of an attack is another attack than the corrected one.
+    let mut attacks: BTreeMap<(&str, bool), Scores<'_>> = BTreeMap::new();
     for m in findings {
         let mut setting = m.conditions.clone();
         setting.remove("attack");
-        let scores = attacks.entry(attack_of(&m.name)?).or_default();
+        let compatible = setting.remove("paper_compat") == Some(true.into());
+        let scores = attacks
+            .entry((attack_of(&m.name)?, compatible))
+            .or_default();
         let runs = m.seeds.iter().zip(&m.per_seed);
         scores.extend(runs.map(|(&seed, &v)| ((setting.clone(), seed), v)));
     }
@@ -27,6 +31,10 @@ pub(super) fn sentence(findings: &[&Measurement], names: &Names) -> Option<Sente
         .filter(|(_, scores)| !scores.is_empty())
         .max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)))?;
 
+    let name = |(attack, compatible): (&str, bool)| {
+        let form = if compatible { " (as published)" } else { "" };
+        format!("{}{form}", names.label(attack))
+    };
     let (mut behind, mut open) = (Vec::new(), Vec::new());
     let mut runs = 0;
     for (&attack, scores) in attacks.iter().filter(|(attack, _)| **attack != first) {
@@ -37,9 +45,9 @@ pub(super) fn sentence(findings: &[&Measurement], names: &Names) -> Option<Sente
         // One training each shows an order of two trainings, not of two attacks.
         let claimed = differences.len() > 1 && differences.iter().all(|&d| d > 0.0);
         runs = runs.max(differences.len());
-        if claimed { &mut behind } else { &mut open }.push(names.label(attack));
+        if claimed { &mut behind } else { &mut open }.push(name(attack));
     }
-    let first = names.label(first);
+    let first = name(first);
     let text = if runs < 2 {
         "Attacks are not ranked: one seed shows no order.".to_owned()
     } else {

@@ -1,6 +1,6 @@
 //! Low false positive rates, utility, and the comparison with published numbers.
 
-use super::{Sentence, Topic, counted, listed};
+use super::{Sentence, Topic, counted, listed, setting, telling};
 use crate::names::{Names, attack_of};
 use crate::number::{Style, short_percent, with_interval};
 use crate::schema::{Measurement, Metric, Results};
@@ -109,11 +109,10 @@ pub(super) fn published(results: &Results, names: &Names) -> Option<Sentence> {
         .copied()
         .max_by(|a, b| off(a).total_cmp(&off(b)))?;
     let style = Style::of(farthest);
-    let conditions = names.conditions(&farthest.conditions);
-    let place = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" ({conditions})")
+    let telling = telling(pairs.iter().map(|(m, _)| *m));
+    let place = match setting(farthest, &telling, names) {
+        setting if setting.is_empty() => setting,
+        setting => format!(" ({setting})"),
     };
     Some(Sentence {
         topic: Topic::Published,
