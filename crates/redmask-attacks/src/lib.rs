@@ -6,12 +6,14 @@
 //!
 //! - [`membership`]: what an attack is given, what it returns, and the numbers that follow from it.
 //! - [`global_loss`]: a threshold on one scalar, the published baseline.
+//! - [`classifier`]: Type-I and Type-II, a network that reads what the model answers.
 //! - [`combination`]: all signals at once, weighed by a regression on shadow records.
 //! - [`label_only`]: for models that answer with classes alone.
 //! - [`controls`]: the blind classifier and the null victim, without which no number means anything.
 //! - [`scores`]: attacks across models (LiRA, RMIA, Attack-P, Attack-R, ...), as functions of matrices.
 //! - [`signals`]: per-record scalars and vectors, all in one pass over the class scores of an image.
 
+pub mod classifier;
 pub mod combination;
 pub mod controls;
 pub mod global_loss;

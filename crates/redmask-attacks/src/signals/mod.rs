@@ -30,4 +30,6 @@ pub use pixel::PROBABILITY_FLOOR;
 pub use signal::{RecordSignals, Signal, SignalVector};
 
 pub(crate) use agreement::label_agreement;
+pub(crate) use collect::scores_of;
+pub(crate) use pixel::PixelWeights;
 pub(crate) use view::View;
