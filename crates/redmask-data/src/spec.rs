@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use redmask_core::{Error, Result};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// - `polyp:SEED`, `street:SEED`: procedural scenes;
 /// - either may carry options: `street:7?count=300&size=128`. A path that holds a `?` itself needs a trailing `?`.
 ///
-/// [`crate::readers`] lists the readers and their options.
+/// [`crate::reader_table`] lists the readers and their options.
 ///
 /// ```
 /// use redmask_data::{DataSpec, Location};
@@ -43,6 +43,22 @@ pub enum Location {
     Seed(u64),
     /// A file or folder.
     Path(PathBuf),
+}
+
+impl DataSpec {
+    /// The file or folder to read.
+    ///
+    /// # Errors
+    /// If the spec names a procedural data set.
+    pub fn path(&self) -> Result<&Path> {
+        match &self.location {
+            Location::Path(path) => Ok(path),
+            Location::Seed(_) => Err(Error::config(
+                format!("data set `{self}`"),
+                "a procedural data set has no files",
+            )),
+        }
+    }
 }
 
 impl FromStr for DataSpec {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::{Rng, RngExt};
-use redmask_core::{ClassKind, ClassTable, Result, Seed, SegDataset};
+use redmask_core::{ClassKind, ClassTable, Result, Seed};
 
 use self::tissue::Tissue;
 use super::canvas::{Camera, Canvas};
@@ -29,12 +29,9 @@ pub const POLYP: u8 = 1;
 /// The options of `polyp:SEED`.
 pub(crate) const OPTIONS: &[(&str, &str)] = &[super::COUNT, super::VAL, super::TEST, super::SIZE];
 
-pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<Arc<dyn SegDataset>> {
+pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<ProceduralDataset> {
     let layout = Layout::from_spec(spec, options)?;
-    Ok(Arc::new(ProceduralDataset::new(
-        Arc::new(Polyp::default()),
-        layout,
-    )?))
+    ProceduralDataset::new(Arc::new(Polyp::default()), layout)
 }
 
 /// The polyp scenery.

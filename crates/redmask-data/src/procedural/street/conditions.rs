@@ -130,7 +130,7 @@ impl Conditions {
             TimeOfDay::Night => rng.random_range(0.7..1.2),
         };
         let azimuth: f32 = rng.random_range(0.0..std::f32::consts::TAU);
-        let strength: f32 = rng.random_range(0.75..1.1);
+        let strength: f32 = rng.random_range(0.95..1.35);
         let tone: f32 = rng.random_range(-0.03..0.03);
         let sun = [
             elevation.cos() * azimuth.sin(),
@@ -158,9 +158,9 @@ impl Conditions {
             ),
             TimeOfDay::Night => (
                 hsv(0.62, 0.2, 0.08),
-                hsv(0.65 + 2.0 * tone, 0.25, 0.24),
-                hsv(0.65 + tone, 0.4, 0.1),
-                hsv(0.07 + tone, 0.3, 0.2),
+                hsv(0.65 + 2.0 * tone, 0.25, 0.36),
+                hsv(0.65 + tone, 0.4, 0.14),
+                hsv(0.07 + tone, 0.3, 0.26),
             ),
         };
         let cloud = match weather {
@@ -176,7 +176,7 @@ impl Conditions {
         zenith = mix(zenith, cloud_grey, cloud);
         haze = mix(haze, cloud_grey, cloud * 0.8);
         let haze_distance = match weather {
-            Weather::Fog => rng.random_range(12.0..35.0),
+            Weather::Fog => rng.random_range(18.0..50.0),
             Weather::Rain | Weather::Snow => rng.random_range(50.0..120.0),
             Weather::Clear | Weather::Overcast => rng.random_range(90.0..300.0),
         };

@@ -52,6 +52,14 @@ impl FenceStyle {
         }
     }
 
+    /// The low kind that stands along a kerb.
+    pub(super) fn railing(rng: &mut impl Rng) -> Self {
+        Self {
+            height: rng.random_range(0.8..1.3),
+            ..Self::sample(rng)
+        }
+    }
+
     pub(super) fn colour(&self, along: f32, up: f32) -> Rgb {
         let phase = (along / self.pitch).rem_euclid(1.0);
         let rail = (up - 0.12 * self.height).abs() < 0.06 || (self.height * 0.88 - up).abs() < 0.06;
@@ -99,10 +107,10 @@ impl Corridor {
     pub(super) fn sample(conditions: &Conditions, rng: &mut impl Rng) -> Self {
         let city = conditions.city;
         let (road, walk) = match city {
-            City::Aldern => (2.6..4.5, 1.6..3.4),
-            City::Brisco => (2.2..3.6, 1.2..2.4),
-            City::Corvane => (3.6..6.5, 2.0..4.5),
-            City::Delmar => (2.6..5.0, 1.4..3.6),
+            City::Aldern => (2.0..3.3, 1.8..3.6),
+            City::Brisco => (1.7..2.8, 1.4..2.8),
+            City::Corvane => (2.4..4.0, 2.2..4.5),
+            City::Delmar => (2.0..3.5, 1.6..3.6),
         };
         let sides = [0, 1].map(|_| {
             let kerb = rng.random_range(road.clone());
@@ -114,17 +122,19 @@ impl Corridor {
             }
         });
         let lane = rng.random_range(-0.6..0.6);
+        let tone: f32 = rng.random_range(0.2..0.6);
         Self {
             sides,
             asphalt: hsv(
                 rng.random_range(0.0..1.0),
                 rng.random_range(0.0f32..0.5).powi(2),
-                rng.random_range(0.18..0.62),
+                tone,
             ),
             slabs: hsv(
                 rng.random_range(0.0..0.2),
                 rng.random_range(0.0f32..0.6).powi(2),
-                rng.random_range(0.25..0.8),
+                // Paving is mostly lighter than the road beside it, though not than other roads.
+                (tone * rng.random_range(0.9f32..2.1)).min(0.9),
             ),
             slab_size: rng.random_range(0.5..1.6),
             marking: hsv(
@@ -157,8 +167,8 @@ impl Corridor {
     }
 
     /// (kerb, house line) of a side, metres from the camera's axis; -1 is left, 1 right.
-    pub(super) fn edges(&self, side: i32) -> (f32, f32) {
-        let side = &self.sides[usize::from(side > 0)];
+    pub(super) fn edges(&self, side: f32) -> (f32, f32) {
+        let side = &self.sides[usize::from(side > 0.0)];
         (side.kerb, side.line)
     }
 
@@ -401,9 +411,9 @@ impl Corridor {
 
 fn plots(conditions: &Conditions, rng: &mut impl Rng) -> Vec<Plot> {
     let (gardens, heights) = match conditions.city {
-        City::Aldern => (0.3, 6.0..14.0),
-        City::Brisco => (0.12, 7.0..18.0),
-        City::Corvane => (0.25, 9.0..26.0),
+        City::Aldern => (0.35, 6.0..14.0),
+        City::Brisco => (0.2, 7.0..18.0),
+        City::Corvane => (0.3, 9.0..26.0),
         City::Delmar => (0.45, 4.0..9.0),
     };
     let mut plots = Vec::new();

@@ -1,4 +1,4 @@
-//! `street`: driving scenes in ten classes, with instances and the attributes weather, time of day and city.
+//! `street`: driving scenes in nine classes, with instances and the attributes weather, time of day and city.
 //!
 //! A street in perspective: houses and gardens on both sides, vehicles as solids, people, trees and signs standing in
 //! it, all under one sun. Colour gives no class away: facades, cars, clothes and posters share one paint box, asphalt
@@ -15,7 +15,7 @@ mod view;
 use std::sync::Arc;
 
 use rand::{Rng, RngExt};
-use redmask_core::{ClassKind, ClassTable, Result, Seed, SegDataset};
+use redmask_core::{ClassKind, ClassTable, Result, Seed};
 
 use self::conditions::Conditions;
 pub use self::conditions::{City, Fixed, TimeOfDay, Weather};
@@ -45,10 +45,8 @@ pub const SKY: u8 = 5;
 pub const SIGN: u8 = 6;
 /// People on foot, with what they carry.
 pub const PERSON: u8 = 7;
-/// Cars.
+/// Cars and vans.
 pub const CAR: u8 = 8;
-/// Buses.
-pub const BUS: u8 = 9;
 
 /// The options of `street:SEED`.
 pub(crate) const OPTIONS: &[(&str, &str)] = &[
@@ -64,7 +62,7 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
     ("city", "aldern, brisco, corvane or delmar in every scene"),
 ];
 
-pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<Arc<dyn SegDataset>> {
+pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<ProceduralDataset> {
     let layout = Layout::from_spec(spec, options)?;
     let option = |key: &str| spec.options.get(key).map(String::as_str);
     let fixed = Fixed {
@@ -73,7 +71,7 @@ pub(crate) fn open(spec: &DataSpec, options: &OpenOptions) -> Result<Arc<dyn Seg
         city: option("city").map(str::parse).transpose()?,
     };
     let scenery = Arc::new(Street::new(fixed));
-    Ok(Arc::new(ProceduralDataset::new(scenery, layout)?))
+    ProceduralDataset::new(scenery, layout)
 }
 
 /// The street scenery.
@@ -98,7 +96,6 @@ impl Street {
                 ("sign", [220, 220, 0], Thing),
                 ("person", [220, 20, 60], Thing),
                 ("car", [0, 0, 142], Thing),
-                ("bus", [0, 60, 100], Thing),
             ]),
             fixed,
         }
@@ -158,73 +155,58 @@ struct Railing {
 /// Everything that stands in the street.
 struct Props {
     cars: Vec<Vehicle>,
-    buses: Vec<Vehicle>,
     people: Vec<Upright>,
     trees: Vec<Upright>,
     signs: Vec<Upright>,
     railings: Vec<Railing>,
 }
 
+/// A depth with equal chances in each factor of distance, metres.
+fn depth(rng: &mut impl Rng, near: f32, far: f32) -> f32 {
+    rng.random_range(near.ln()..far.ln()).exp()
+}
+
 impl Props {
     fn sample(corridor: &Corridor, conditions: &Conditions, rng: &mut impl Rng) -> Self {
-        let side = |rng: &mut dyn Rng| if rng.random_bool(0.5) { 1 } else { -1 };
-        let mut taken: Vec<(f32, f32, f32, f32)> = Vec::new();
-        // A vehicle that would stand inside another one is left out.
-        let mut place = |vehicle: Vehicle, into: &mut Vec<Vehicle>| {
-            let (rx, rz) = vehicle.reach();
-            let free = taken.iter().all(|&(x, z, tx, tz)| {
-                (vehicle.x - x).abs() > rx + tx + 0.2 || (vehicle.z - z).abs() > rz + tz + 0.5
-            });
-            if free && vehicle.z - rz > 1.5 {
-                taken.push((vehicle.x, vehicle.z, rx, rz));
-                into.push(vehicle);
-            }
-        };
-        let yaw = |rng: &mut dyn Rng| {
-            let base = if rng.random_bool(0.5) {
+        let side = |rng: &mut dyn Rng| if rng.random_bool(0.5) { 1.0 } else { -1.0 };
+        let mut cars: Vec<Vehicle> = Vec::new();
+        for _ in 0..rng.random_range(1..6) {
+            let s = side(rng);
+            let kerb = corridor.edges(s).0;
+            let parked = rng.random_bool(0.6);
+            let inset = if parked {
+                rng.random_range(0.9..1.2)
+            } else {
+                rng.random_range(0.9..kerb.max(1.0))
+            };
+            let heading = if rng.random_bool(0.5) {
                 0.0
             } else {
                 std::f32::consts::PI
             };
-            let turn = if rng.random_bool(0.12) {
-                rng.random_range(-1.6..1.6)
-            } else {
-                0.0
-            };
-            base + turn + rng.random_range(-0.08..0.08)
-        };
-        let (mut buses, mut cars) = (Vec::new(), Vec::new());
-        if rng.random_bool(0.45) {
-            let s = side(rng);
-            let kerb = corridor.edges(s).0;
-            let x = s as f32 * (kerb - rng.random_range(1.3..1.9));
-            let bus = Vehicle::bus(x, rng.random_range(8.0..24.0), yaw(rng), rng);
-            place(bus, &mut buses);
+            let turn = if rng.random_bool(0.12) { 1.6 } else { 0.08 };
+            let yaw = heading + rng.random_range(-turn..turn);
+            let car = Vehicle::sample(s * (kerb - inset), depth(rng, 5.0, 26.0), yaw, rng);
+            // A car that would stand inside another one is left out.
+            let (rx, rz) = car.reach();
+            let free = cars.iter().all(|other| {
+                let (ox, oz) = other.reach();
+                (car.x - other.x).abs() > rx + ox + 0.2 || (car.z - other.z).abs() > rz + oz + 0.5
+            });
+            if free && car.z - rz > 2.5 {
+                cars.push(car);
+            }
         }
-        for _ in 0..rng.random_range(1..6) {
-            let s = side(rng);
-            let kerb = corridor.edges(s).0;
-            let parked = rng.random_bool(0.5);
-            let inset = if parked {
-                rng.random_range(0.9..1.2)
-            } else {
-                rng.random_range(1.0..kerb.max(1.2))
-            };
-            let z = rng.random_range(1.0f32..3.2).exp();
-            let car = Vehicle::car(s as f32 * (kerb - inset), z, yaw(rng), rng);
-            place(car, &mut cars);
-        }
-        let people = (0..rng.random_range(1..6))
+        let people = (0..rng.random_range(1..7))
             .map(|_| {
                 let s = side(rng);
                 let (kerb, line) = corridor.edges(s);
-                let x = if rng.random_bool(0.8) {
+                let x = if rng.random_bool(0.75) {
                     rng.random_range(kerb..line - 0.2)
                 } else {
                     rng.random_range(0.0..kerb)
                 };
-                let z = rng.random_range(1.1f32..2.9).exp();
-                Upright::person(s as f32 * x, z, conditions.weather, rng)
+                Upright::person(s * x, depth(rng, 3.0, 14.0), conditions.weather, rng)
             })
             .collect();
         let trees = (0..rng.random_range(0..5))
@@ -236,32 +218,30 @@ impl Props {
                 } else {
                     line + 1.5
                 };
-                Upright::tree(s as f32 * x, rng.random_range(1.5f32..3.6).exp(), rng)
+                Upright::tree(s * x, depth(rng, 4.5, 36.0), rng)
             })
             .collect();
-        let signs = (0..rng.random_range(0..4))
+        let signs = (0..rng.random_range(1..5))
             .map(|_| {
                 let s = side(rng);
-                let kerb = corridor.edges(s).0;
-                let x = s as f32 * (kerb + rng.random_range(0.25..0.6));
-                Upright::sign(x, rng.random_range(1.3f32..2.6).exp(), rng)
+                let x = s * (corridor.edges(s).0 + rng.random_range(0.25..0.6));
+                Upright::sign(x, depth(rng, 4.0, 13.0), rng)
             })
             .collect();
-        let railings = (0..rng.random_range(0..3))
+        let railings = (0..rng.random_range(0..4))
             .map(|_| {
                 let s = side(rng);
-                let near = rng.random_range(3.0..18.0);
+                let near = depth(rng, 3.0, 16.0);
                 Railing {
-                    x: s as f32 * (corridor.edges(s).0 + 0.15),
+                    x: s * (corridor.edges(s).0 + 0.15),
                     near,
                     far: near + rng.random_range(3.0..12.0),
-                    style: FenceStyle::sample(rng),
+                    style: FenceStyle::railing(rng),
                 }
             })
             .collect();
         Self {
             cars,
-            buses,
             people,
             trees,
             signs,
@@ -271,9 +251,8 @@ impl Props {
 
     /// The shares of (sun, sky) that reach a ground point past the objects.
     fn shadow(&self, x: f32, z: f32, conditions: &Conditions) -> (f32, f32) {
-        let vehicles = self.cars.iter().chain(&self.buses);
         let mut sky = 1.0f32;
-        for vehicle in vehicles.clone() {
+        for vehicle in &self.cars {
             let (rx, rz) = vehicle.reach();
             let d = ((x - vehicle.x).abs() / (rx + 0.2)).max((z - vehicle.z).abs() / (rz + 0.2));
             if d < 1.0 {
@@ -293,7 +272,9 @@ impl Props {
             let t = ((dx * sx + dz * sz) / length2).clamp(low, high);
             (dx - t * sx).hypot(dz - t * sz) < radius
         };
-        let dark = vehicles
+        let dark = self
+            .cars
+            .iter()
             .map(|v| (v.x, v.z, 0.0, v.height(), v.reach().0.min(v.reach().1)))
             .chain(self.people.iter().map(|p| (p.x, p.z, 0.0, p.height, 0.22)))
             .chain(
@@ -335,12 +316,10 @@ impl Props {
                 })
             });
         }
-        for (class, vehicles) in [(CAR, &self.cars), (BUS, &self.buses)] {
-            for vehicle in vehicles {
-                stage.draw(vehicle.bounds(), class, next(), |dx, dy| {
-                    vehicle.cast(dx, dy, eye, conditions)
-                });
-            }
+        for car in &self.cars {
+            stage.draw(car.bounds(), CAR, next(), |dx, dy| {
+                car.cast(dx, dy, eye, conditions)
+            });
         }
         for tree in &self.trees {
             stage.draw(tree.bounds(), TREE, 0, |dx, dy| {

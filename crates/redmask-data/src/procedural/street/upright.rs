@@ -299,7 +299,7 @@ impl Sign {
             (vivid(rng), grey(rng.random_range(0.7..0.95)))
         };
         Self {
-            size: rng.random_range(0.4..0.65),
+            size: rng.random_range(0.42..0.75),
             centre: rng.random_range(2.0..2.9),
             corners,
             face,
@@ -330,6 +330,6 @@ impl Sign {
                 self.face
             });
         }
-        ((0.0..self.centre).contains(&y) && x.abs() < 0.06).then_some(self.pole)
+        ((0.0..self.centre).contains(&y) && x.abs() < 0.08).then_some(self.pole)
     }
 }

@@ -23,7 +23,7 @@ impl View {
     pub(super) fn sample(rng: &mut impl Rng) -> Self {
         Self {
             camera_height: rng.random_range(1.3..2.3),
-            focal: rng.random_range(0.75..1.2),
+            focal: rng.random_range(0.85..1.25),
             vanish: (rng.random_range(-0.22..0.22), rng.random_range(0.36..0.55)),
         }
     }
