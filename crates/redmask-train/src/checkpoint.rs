@@ -34,6 +34,8 @@ pub(crate) struct Progress {
     pub(crate) batch: u64,
     /// Sum of the batches' mean losses so far in that epoch.
     pub(crate) loss_sum: f64,
+    /// Number of those batches; empty ones have no loss.
+    pub(crate) losses: u64,
     /// Bytes of the epoch log that belong to this state.
     pub(crate) log_bytes: u64,
     /// Seconds spent so far, over all runs.
@@ -62,6 +64,7 @@ impl Progress {
             epoch: 0,
             batch: 0,
             loss_sum: 0.0,
+            losses: 0,
             log_bytes: 0,
             seconds: 0.0,
             threads: rayon::current_num_threads(),
@@ -70,6 +73,11 @@ impl Progress {
             counters: BTreeMap::new(),
             tensors: None,
         }
+    }
+
+    /// Mean loss of the epoch so far; 0 if all batches were empty.
+    pub(crate) fn mean_loss(&self) -> f64 {
+        self.loss_sum / self.losses.max(1) as f64
     }
 }
 

@@ -7,6 +7,7 @@ mod identity;
 mod log;
 pub mod loss;
 pub mod optim;
+pub mod private;
 pub mod sampler;
 mod segmentation;
 mod trainer;

@@ -7,6 +7,8 @@ use redmask_core::Seed;
 pub struct Batch {
     /// Epoch, from 0.
     pub epoch: u32,
+    /// Place in the epoch, from 0.
+    pub position: u64,
     /// Step over the whole training, from 0.
     pub step: u64,
     /// Positions of the records in the data set.
@@ -24,6 +26,21 @@ pub fn epoch_order<S: AsRef<str>>(ids: &[S], seed: Seed, epoch: u32) -> Vec<usiz
         .collect();
     keyed.sort_by(|a, b| (a.0, ids[a.1].as_ref(), a.1).cmp(&(b.0, ids[b.1].as_ref(), b.1)));
     keyed.into_iter().map(|(_, i)| i).collect()
+}
+
+/// The shuffled batches of one epoch, see [`epoch_order`] and [`batches_per_epoch`].
+pub fn shuffled_batches<S: AsRef<str>>(
+    ids: &[S],
+    seed: Seed,
+    epoch: u32,
+    batch_size: usize,
+    drop_last: bool,
+) -> Vec<Vec<usize>> {
+    epoch_order(ids, seed, epoch)
+        .chunks(batch_size)
+        .take(batches_per_epoch(ids.len(), batch_size, drop_last))
+        .map(<[usize]>::to_vec)
+        .collect()
 }
 
 /// Batches of an epoch over `records` records: full ones, and the rest unless `drop_last`.

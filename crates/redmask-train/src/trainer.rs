@@ -17,7 +17,7 @@ use crate::finished::another_training;
 use crate::log::EpochLog;
 use crate::loss::Loss;
 use crate::optim::{Optimizer, Schedule};
-use crate::sampler::{Batch, batches_per_epoch, epoch_order};
+use crate::sampler::Batch;
 
 /// Where a training runs and how it reports; nothing in here changes its result.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +72,27 @@ pub(crate) trait Objective {
     /// The records' names.
     fn ids(&self) -> &[String];
 
+    /// The batches of an epoch, counted from 0, as positions of records: as many as the plan has steps.
+    fn batches(&self, epoch: u32) -> Vec<Vec<usize>>;
+
     /// The loss of a batch, with one row per image or one for the batch.
     fn loss(&mut self, network: &Self::Network, pass: &Pass, batch: &Batch) -> Result<Loss>;
+
+    /// The gradient to step along: that of the mean loss.
+    fn gradients(
+        &mut self,
+        network: &Self::Network,
+        pass: &Pass,
+        batch: &Batch,
+    ) -> Result<StepGradients> {
+        let loss = self.loss(network, pass, batch)?;
+        check_finite(&loss.values, batch, self.ids())?;
+        let mean_loss = Some(loss.mean_value());
+        Ok(StepGradients {
+            gradients: GradientsParams::from_grads(loss.mean().backward(), network),
+            mean_loss,
+        })
+    }
 
     /// Measures after an epoch. `epoch` counts from 1. May run again for the same epoch after a kill.
     fn end_epoch(&mut self, network: &Self::Network, epoch: u32) -> Result<Self::Report>;
@@ -94,12 +113,18 @@ pub(crate) trait Objective {
     }
 }
 
+/// What a step descends along.
+pub(crate) struct StepGradients {
+    pub(crate) gradients: GradientsParams,
+    /// Mean loss of the batch, `None` if it is empty.
+    pub(crate) mean_loss: Option<f64>,
+}
+
 /// The shape of a training.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) epochs: u32,
-    pub(crate) batch_size: usize,
-    pub(crate) drop_last: bool,
+    pub(crate) steps_per_epoch: usize,
     pub(crate) schedule: Schedule,
 }
 
@@ -120,12 +145,11 @@ pub(crate) fn train<O: Objective>(
     identity: Fingerprint,
     run: &TrainRun<'_>,
 ) -> Result<Trained<O>> {
-    let records = objective.ids().len();
-    let per_epoch = batches_per_epoch(records, plan.batch_size, plan.drop_last) as u64;
+    let per_epoch = plan.steps_per_epoch as u64;
     if per_epoch == 0 {
         return Err(Error::config(
             "batch_size",
-            format!("{records} records make no batch of {}", plan.batch_size),
+            format!("{} records make no batch", objective.ids().len()),
         ));
     }
     let total = per_epoch * u64::from(plan.epochs);
@@ -148,7 +172,7 @@ pub(crate) fn train<O: Objective>(
     task.advance(state.step);
     let mut clock = Clock::start(state.seconds, run.checkpoint_every);
     while state.epoch < plan.epochs && !objective.stop(&history) {
-        let order = epoch_order(objective.ids(), run.seed, state.epoch);
+        let batches = objective.batches(state.epoch);
         while state.batch < per_epoch {
             if run.session.cancel.is_cancelled() {
                 save(
@@ -156,22 +180,21 @@ pub(crate) fn train<O: Objective>(
                 )?;
                 return Err(Error::Interrupted);
             }
-            let from = state.batch as usize * plan.batch_size;
-            let to = (from + plan.batch_size).min(records);
             let batch = Batch {
                 epoch: state.epoch,
+                position: state.batch,
                 step: state.step,
-                indices: order[from..to].to_vec(),
+                indices: batches[state.batch as usize].clone(),
             };
             let pass = Pass::train(run.seed.child("pass").index(state.step));
-            let loss = objective.loss(&network, &pass, &batch)?;
-            check_finite(&loss, &batch, state.batch, objective.ids())?;
-            let value = loss.mean_value();
-            let mut gradients = GradientsParams::from_grads(loss.mean().backward(), &network);
+            let mut step = objective.gradients(&network, &pass, &batch)?;
             let factor = plan.schedule.factor(state.step, total);
-            network = optimizer.step(network, &mut gradients, factor);
+            network = optimizer.step(network, &mut step.gradients, factor);
             network = pass.commit(network);
-            state.loss_sum += value;
+            if let Some(loss) = step.mean_loss {
+                state.loss_sum += loss;
+                state.losses += 1;
+            }
             state.step += 1;
             state.batch += 1;
             task.advance(1);
@@ -179,7 +202,7 @@ pub(crate) fn train<O: Objective>(
                 "epoch {}/{}, loss {:.4}",
                 state.epoch + 1,
                 plan.epochs,
-                state.loss_sum / state.batch as f64
+                state.mean_loss()
             ));
             if state.batch < per_epoch && clock.is_due() {
                 save(
@@ -190,7 +213,7 @@ pub(crate) fn train<O: Objective>(
         }
         let record = EpochRecord {
             epoch: state.epoch + 1,
-            train_loss: state.loss_sum / per_epoch as f64,
+            train_loss: state.mean_loss(),
             rate: optimizer.rate() * plan.schedule.factor(state.step - 1, total),
             report: objective.end_epoch(&network, state.epoch + 1)?,
         };
@@ -199,6 +222,7 @@ pub(crate) fn train<O: Objective>(
         state.epoch += 1;
         state.batch = 0;
         state.loss_sum = 0.0;
+        state.losses = 0;
         if clock.is_due() && state.epoch < plan.epochs {
             save(
                 objective, &network, &optimizer, &mut state, &clock, &log, run,
@@ -256,25 +280,24 @@ fn check_same(saved: &Progress, fresh: &Progress, run: &TrainRun<'_>) -> Result<
 }
 
 /// Names the records to look at: those whose own loss went wrong, or the whole batch where rows are not records.
-fn check_finite(loss: &Loss, batch: &Batch, position: u64, ids: &[String]) -> Result<()> {
-    if loss.values.iter().all(|v| v.is_finite()) {
+pub(crate) fn check_finite(rows: &[f64], batch: &Batch, ids: &[String]) -> Result<()> {
+    let Some(bad) = rows.iter().find(|v| !v.is_finite()) else {
         return Ok(());
-    }
-    let by_record = loss.values.len() == batch.indices.len();
+    };
+    let by_record = rows.len() == batch.indices.len();
     let names: Vec<&str> = batch
         .indices
         .iter()
         .enumerate()
-        .filter(|(row, _)| !by_record || !loss.values[*row].is_finite())
+        .filter(|(row, _)| !by_record || !rows[*row].is_finite())
         .map(|(_, &i)| ids[i].as_str())
         .collect();
     Err(Error::numeric(
         "training loss",
         format!(
-            "became {} in epoch {}, batch {}; records: {}",
-            loss.mean_value(),
+            "became {bad} in epoch {}, batch {}; records: {}",
             batch.epoch + 1,
-            position + 1,
+            batch.position + 1,
             names.join(", ")
         ),
     ))

@@ -18,6 +18,7 @@ use self::objective::ClassifierObjective;
 use crate::finished::Summary;
 use crate::identity::{Identity, trainable_device};
 use crate::optim::Optimizer;
+use crate::sampler::batches_per_epoch;
 use crate::trainer::{EpochRecord, Plan, TrainRun, train};
 
 const LAST: &str = "last.safetensors";
@@ -124,8 +125,7 @@ pub fn train_classifier(
     };
     let plan = Plan {
         epochs: config.epochs,
-        batch_size: config.batch_size,
-        drop_last: false,
+        steps_per_epoch: batches_per_epoch(split.train.len(), config.batch_size, false),
         schedule: config.schedule,
     };
     let optimizer = Optimizer::new(config.optimizer, Vec::new());

@@ -15,7 +15,7 @@ use super::config::ClassifierTrainConfig;
 use super::holdout::Holdout;
 use super::inputs::ClassifierInputs;
 use crate::loss::{Loss, binary_cross_entropy, binary_cross_entropy_rows};
-use crate::sampler::Batch;
+use crate::sampler::{Batch, shuffled_batches};
 use crate::trainer::{Objective, TrainRun, values};
 
 /// Inputs in flight when scoring; memory depends on it, results do not.
@@ -188,6 +188,16 @@ impl Objective for ClassifierObjective<'_> {
 
     fn ids(&self) -> &[String] {
         &self.ids
+    }
+
+    fn batches(&self, epoch: u32) -> Vec<Vec<usize>> {
+        shuffled_batches(
+            &self.ids,
+            self.run.seed,
+            epoch,
+            self.config.batch_size,
+            false,
+        )
     }
 
     fn loss(&mut self, network: &Classifier, pass: &Pass, batch: &Batch) -> Result<Loss> {

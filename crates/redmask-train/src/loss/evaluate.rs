@@ -1,7 +1,6 @@
 //! The fused kernel: probabilities, sums, loss and gradient of a batch in two passes over the logits.
 
 use rayon::prelude::*;
-use redmask_core::IGNORE;
 
 use super::Reduction;
 use super::probability::{binary_entropy, probabilities};
@@ -157,77 +156,99 @@ fn smoothed(terms: Terms, k: usize) -> (f32, f32) {
     ((1.0 - terms.label_smoothing + spread) as f32, spread as f32)
 }
 
-/// First pass: fills `p` with probabilities and sums what the loss needs.
+/// First pass: fills `p` with probabilities, zero at ignored pixels, and sums what the loss needs.
 fn gather(terms: Terms, z: &[f32], k: usize, view: View<'_>, p: &mut [f32]) -> Sums {
     let plane = z.len() / k;
     let (on, off) = smoothed(terms, k);
     let log_normaliser = probabilities(z, k, p);
-    let valid = |px: usize| match view {
-        View::Hard(labels) => labels[px] != IGNORE,
-        View::Soft(_) => true,
-    };
+    let valid = view.valid();
+    if let Some(valid) = &valid {
+        for channel in p.chunks_exact_mut(plane) {
+            for (p, &v) in channel.iter_mut().zip(valid) {
+                *p *= v;
+            }
+        }
+    }
     let mut sums = Sums {
         channels: Vec::with_capacity(k),
         entropy: 0.0,
-        valid: match view {
-            View::Hard(labels) => labels.iter().filter(|&&l| l != IGNORE).count() as u64,
-            View::Soft(_) => plane as u64,
+        valid: match &valid {
+            Some(valid) => valid.iter().filter(|v| **v > 0.0).count() as u64,
+            None => plane as u64,
         },
     };
     let mut target = vec![0f32; plane];
     for c in 0..k {
-        fill_channel(view, c, k == 1, on, off, &mut target);
-        let (z, p) = (
-            &z[c * plane..(c + 1) * plane],
-            &p[c * plane..(c + 1) * plane],
-        );
-        if terms.dice > 0.0 {
-            let (mut intersection, mut sum) = (0f64, 0f64);
-            for (px, (&p, &t)) in p.iter().zip(&target).enumerate() {
-                if valid(px) {
-                    intersection += f64::from(p * t);
-                    sum += f64::from(p + t);
-                }
-            }
+        fill_channel(view, c, k == 1, (on, off), valid.as_deref(), &mut target);
+        let channel = c * plane..(c + 1) * plane;
+        let (z, p) = (&z[channel.clone()], &p[channel]);
+        sums.channels.push(if terms.dice > 0.0 {
             let present = match view {
                 View::Hard(labels) => labels.contains(&(if k == 1 { 1 } else { c as u8 })),
                 View::Soft(_) => target.iter().any(|&t| t > 0.0),
             };
-            sums.channels.push((intersection, sum, present));
+            (
+                sum_of(p, &target, |p, t| p * t),
+                sum_of(p, &target, |p, t| p + t),
+                present,
+            )
         } else {
-            sums.channels.push((0.0, 0.0, false));
-        }
+            (0.0, 0.0, false)
+        });
         if terms.cross_entropy > 0.0 {
-            let mut entropy = 0f64;
-            for (px, (&z, &t)) in z.iter().zip(&target).enumerate() {
-                if valid(px) {
-                    entropy += f64::from(if k == 1 {
-                        binary_entropy(z, t)
-                    } else if t == 0.0 {
-                        0.0
-                    } else {
-                        t * (log_normaliser[px] - z)
-                    });
+            sums.entropy += if k > 1 {
+                // An ignored pixel has no target, so its difference may be anything finite.
+                let gap: Vec<f32> = log_normaliser.iter().zip(z).map(|(l, z)| l - z).collect();
+                sum_of(&gap, &target, |gap, t| t * gap)
+            } else {
+                let entropies: Vec<f32> = z
+                    .iter()
+                    .zip(&target)
+                    .map(|(&z, &t)| binary_entropy(z, t))
+                    .collect();
+                match &valid {
+                    Some(valid) => sum_of(&entropies, valid, |e, v| e * v),
+                    None => sum_of(&entropies, &target, |e, _| e),
                 }
-            }
-            sums.entropy += entropy;
+            };
         }
     }
     sums
 }
 
-/// Second pass: turns the probabilities in `p` into the gradient.
+/// Sums `f` over two slices of one length: eight running sums in f64, folded in a fixed order.
+fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [0f64; LANES];
+    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let tail: f64 = a_chunks
+        .remainder()
+        .iter()
+        .zip(b_chunks.remainder())
+        .map(|(&x, &y)| f64::from(f(x, y)))
+        .sum();
+    for (x, y) in a_chunks.zip(b_chunks) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += f64::from(f(x, y));
+        }
+    }
+    lanes.iter().sum::<f64>() + tail
+}
+
+/// Second pass: turns the probabilities in `p` into the gradient. Where a pixel is ignored both `p` and the target are
+/// zero, and so is the gradient.
 fn descend(terms: Terms, sums: &Sums, k: usize, view: View<'_>, p: &mut [f32]) {
     let plane = p.len() / k;
-    let (on, off) = smoothed(terms, k);
+    let smoothing = smoothed(terms, k);
     let slopes = sums.dice_slopes(terms);
     let entropy = sums.entropy_slope(terms);
+    let valid = view.valid();
     let mut target = vec![0f32; plane];
     // The softmax couples the channels: dz_c = p_c (d_c - sum_j p_j d_j).
     let mut coupling = vec![0f32; plane];
     if k > 1 && terms.dice > 0.0 {
         for (c, &(a, b)) in slopes.iter().enumerate() {
-            fill_channel(view, c, false, on, off, &mut target);
+            fill_channel(view, c, false, smoothing, valid.as_deref(), &mut target);
             let p = &p[c * plane..(c + 1) * plane];
             for ((s, &p), &t) in coupling.iter_mut().zip(p).zip(&target) {
                 *s += p * (a * t + b);
@@ -235,24 +256,17 @@ fn descend(terms: Terms, sums: &Sums, k: usize, view: View<'_>, p: &mut [f32]) {
         }
     }
     for (c, &(a, b)) in slopes.iter().enumerate() {
-        fill_channel(view, c, k == 1, on, off, &mut target);
+        fill_channel(view, c, k == 1, smoothing, valid.as_deref(), &mut target);
         let p = &mut p[c * plane..(c + 1) * plane];
-        for ((g, &t), &s) in p.iter_mut().zip(&target).zip(&coupling) {
-            let p = *g;
-            let dice = if k == 1 {
-                (a * t + b) * p * (1.0 - p)
-            } else {
-                p * (a * t + b - s)
-            };
-            *g = dice + entropy * (p - t);
-        }
-    }
-    if let View::Hard(labels) = view {
-        for channel in p.chunks_exact_mut(plane) {
-            for (g, &label) in channel.iter_mut().zip(labels) {
-                if label == IGNORE {
-                    *g = 0.0;
-                }
+        if k == 1 {
+            for (g, &t) in p.iter_mut().zip(&target) {
+                let p = *g;
+                *g = (a * t + b) * p * (1.0 - p) + entropy * (p - t);
+            }
+        } else {
+            for ((g, &t), &s) in p.iter_mut().zip(&target).zip(&coupling) {
+                let p = *g;
+                *g = p * (a * t + b - s) + entropy * (p - t);
             }
         }
     }

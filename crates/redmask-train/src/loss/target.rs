@@ -49,6 +49,51 @@ impl Targets {
         })
     }
 
+    /// Batches of one kind and size, one after another.
+    ///
+    /// # Panics
+    /// If kinds or sizes differ.
+    pub(crate) fn concatenated<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut parts = parts.into_iter();
+        let Some(mut all) = parts.next().cloned() else {
+            return Self::Hard {
+                shape: [0; 3],
+                labels: Vec::new(),
+            };
+        };
+        for part in parts {
+            match (&mut all, part) {
+                (
+                    Self::Hard { shape, labels },
+                    Self::Hard {
+                        shape: other,
+                        labels: more,
+                    },
+                ) => {
+                    assert_eq!(shape[1..], other[1..], "label maps of one size");
+                    shape[0] += other[0];
+                    labels.extend_from_slice(more);
+                }
+                (
+                    Self::Soft {
+                        shape,
+                        probabilities,
+                    },
+                    Self::Soft {
+                        shape: other,
+                        probabilities: more,
+                    },
+                ) => {
+                    assert_eq!(shape[1..], other[1..], "targets of one shape");
+                    shape[0] += other[0];
+                    probabilities.extend_from_slice(more);
+                }
+                _ => panic!("hard and soft targets in one batch"),
+            }
+        }
+        all
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         match self {
@@ -130,32 +175,46 @@ impl Targets {
     }
 }
 
-/// Writes the target of channel `c` for each pixel into `out`, and zero where the pixel is ignored. `on` and `off` are
-/// the values of a hard target for its own class and for another one.
+impl View<'_> {
+    /// 1 for each pixel that takes part and 0 for each ignored one; `None` if all take part.
+    pub(super) fn valid(self) -> Option<Vec<f32>> {
+        match self {
+            View::Hard(labels) if labels.contains(&IGNORE) => Some(
+                labels
+                    .iter()
+                    .map(|&l| if l == IGNORE { 0.0 } else { 1.0 })
+                    .collect(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the target of channel `c` for each pixel into `out`, and zero where `valid` is zero. `on` and `off` are the
+/// values of a hard target for its own class and for another one.
 pub(super) fn fill_channel(
     view: View<'_>,
     c: usize,
     binary: bool,
-    on: f32,
-    off: f32,
+    (on, off): (f32, f32),
+    valid: Option<&[f32]>,
     out: &mut [f32],
 ) {
     match view {
         View::Hard(labels) => {
             let class = if binary { 1 } else { c as u8 };
             for (o, &label) in out.iter_mut().zip(labels) {
-                *o = if label == IGNORE {
-                    0.0
-                } else if label == class {
-                    on
-                } else {
-                    off
-                };
+                *o = if label == class { on } else { off };
             }
         }
         View::Soft(p) => {
             let plane = out.len();
             out.copy_from_slice(&p[c * plane..(c + 1) * plane]);
+        }
+    }
+    if let Some(valid) = valid {
+        for (o, &v) in out.iter_mut().zip(valid) {
+            *o *= v;
         }
     }
 }

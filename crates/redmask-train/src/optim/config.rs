@@ -224,7 +224,7 @@ pub struct RateGroup {
 
 impl RateGroup {
     /// The factor of `path` under `groups`: that of the longest matching prefix, else 1.
-    pub(super) fn factor_for(groups: &[Self], path: &str) -> f64 {
+    pub(crate) fn factor_for(groups: &[Self], path: &str) -> f64 {
         groups
             .iter()
             .filter(|g| {

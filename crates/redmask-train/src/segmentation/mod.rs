@@ -11,17 +11,19 @@ use std::path::{Path, PathBuf};
 use redmask_core::{Error, Result, SegDataset};
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
 use redmask_nn::weights::{ModelCard, load_model, save_model};
+use serde::Serialize;
 
 pub use config::TrainConfig;
 pub use evaluation::Evaluation;
 pub use objective::SegmentationReport;
 
-use self::objective::SegmentationObjective;
+pub(crate) use self::objective::SegmentationObjective;
 use self::records::Records;
 use crate::finished::Summary;
 use crate::identity::{Identity, device_of, trainable_device};
 use crate::optim::Optimizer;
-use crate::trainer::{EpochRecord, Plan, TrainRun, train};
+use crate::sampler::batches_per_epoch;
+use crate::trainer::{EpochRecord, Objective, Plan, TrainRun, train};
 
 /// A trained segmentation network and how it came about.
 #[derive(Debug)]
@@ -60,12 +62,46 @@ pub fn train_segmentation(
     config: &TrainConfig,
     run: &TrainRun<'_>,
 ) -> Result<TrainOutcome> {
+    let sets = Sets {
+        train: train_set,
+        validation: validation_set,
+    };
+    let steps = batches_per_epoch(train_set.len(), config.batch_size, config.drop_last);
+    train_with(architecture, network, sets, config, &(), steps, run, Ok)
+}
+
+/// The records of a training.
+#[derive(Clone, Copy)]
+pub(crate) struct Sets<'a> {
+    pub(crate) train: &'a dyn SegDataset,
+    pub(crate) validation: Option<&'a dyn SegDataset>,
+}
+
+/// Trains under the objective that `wrap` makes of the plain one. `method` is what the result follows from besides the
+/// arguments of [`train_segmentation`].
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the one inside of several entry points"
+)]
+pub(crate) fn train_with<'a, S: Serialize, O>(
+    architecture: &NetworkConfig,
+    network: SegmentationNetwork,
+    sets: Sets<'a>,
+    config: &'a TrainConfig,
+    method: &S,
+    steps_per_epoch: usize,
+    run: &'a TrainRun<'a>,
+    wrap: impl FnOnce(SegmentationObjective<'a>) -> Result<O>,
+) -> Result<TrainOutcome>
+where
+    O: Objective<Network = SegmentationNetwork, Report = SegmentationReport>,
+{
     config.validate()?;
-    let card = model_card(architecture, train_set, config)?;
-    let identity = Identity::new(&(architecture, config), run.seed)?
+    let card = model_card(architecture, sets.train, config)?;
+    let identity = Identity::new(&(architecture, config, method), run.seed)?
         .initial(&network)
-        .data("train", train_set.fingerprint())
-        .data_if("validation", validation_set.map(SegDataset::fingerprint))
+        .data("train", sets.train.fingerprint())
+        .data_if("validation", sets.validation.map(SegDataset::fingerprint))
         .finish();
     let model = run.folder.join(MODEL);
     if let Some(summary) = Summary::read(run.folder, identity)? {
@@ -81,20 +117,19 @@ pub fn train_segmentation(
     let classes = architecture.class_count();
     let device = trainable_device(&network)?;
     let open = |set| Records::open(set, classes, run.memory_budget, run.session);
-    let mut objective = SegmentationObjective {
+    let mut objective = wrap(SegmentationObjective {
         config,
         run,
-        records: open(train_set)?,
-        validation: validation_set.map(open).transpose()?,
-        card: &card,
+        records: open(sets.train)?,
+        validation: sets.validation.map(open).transpose()?,
+        card: card.clone(),
         channels: architecture.in_channels(),
         outputs: architecture.outputs(),
         device: device.inner(),
-    };
+    })?;
     let plan = Plan {
         epochs: config.epochs,
-        batch_size: config.batch_size,
-        drop_last: config.drop_last,
+        steps_per_epoch,
         schedule: config.schedule,
     };
     let optimizer = Optimizer::new(config.optimizer, config.rate_groups.clone());

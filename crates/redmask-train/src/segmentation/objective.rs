@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
-use redmask_core::{Result, Sample};
+use redmask_core::{Result, Sample, Seed};
 use redmask_data::Augmentation;
 use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::pass::Pass;
@@ -16,7 +16,7 @@ use super::epoch_folder;
 use super::evaluation::{Evaluation, evaluate};
 use super::records::Records;
 use crate::loss::{Loss, Targets};
-use crate::sampler::Batch;
+use crate::sampler::{Batch, shuffled_batches};
 use crate::trainer::{Objective, TrainRun};
 
 /// What a segmentation training measures after an epoch.
@@ -27,26 +27,48 @@ pub struct SegmentationReport {
     pub validation: Option<Evaluation>,
 }
 
-pub(super) struct SegmentationObjective<'a> {
-    pub(super) config: &'a TrainConfig,
-    pub(super) run: &'a TrainRun<'a>,
-    pub(super) records: Records<'a>,
-    pub(super) validation: Option<Records<'a>>,
-    pub(super) card: &'a ModelCard,
-    pub(super) channels: usize,
-    pub(super) outputs: usize,
+pub(crate) struct SegmentationObjective<'a> {
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) run: &'a TrainRun<'a>,
+    pub(crate) records: Records<'a>,
+    pub(crate) validation: Option<Records<'a>>,
+    pub(crate) card: ModelCard,
+    pub(crate) channels: usize,
+    pub(crate) outputs: usize,
     /// Where inputs are created, without autodiff: they are constants of the graph.
-    pub(super) device: Device,
+    pub(crate) device: Device,
 }
 
 impl SegmentationObjective<'_> {
-    fn augmented<'s>(&self, sample: Cow<'s, Sample>, epoch: u32) -> Cow<'s, Sample> {
+    /// Root of the transforms of the records in `epoch`.
+    fn augmentation_seed(&self, epoch: u32) -> Seed {
+        self.run.seed.child("augment").index(u64::from(epoch))
+    }
+
+    /// The records at `indices`, each transformed by a draw from `seed` and its id.
+    pub(crate) fn prepared(&self, indices: &[usize], seed: Seed) -> Result<Vec<Cow<'_, Sample>>> {
+        let samples = self.records.get(indices)?;
         if self.config.augmentation == Augmentation::default() {
-            return sample;
+            return Ok(samples);
         }
-        let node = self.run.seed.child("augment").index(u64::from(epoch));
-        let mut rng = node.child(sample.id.as_str()).rng();
-        Cow::Owned(self.config.augmentation.draw(&mut rng).apply(&sample))
+        Ok(samples
+            .into_par_iter()
+            .map(|sample| {
+                let mut rng = seed.child(sample.id.as_str()).rng();
+                Cow::Owned(self.config.augmentation.draw(&mut rng).apply(&sample))
+            })
+            .collect())
+    }
+
+    /// Records as inputs `[n, channels, h, w]` and targets.
+    pub(crate) fn stacked(&self, samples: &[Cow<'_, Sample>]) -> Result<(Tensor<4>, Targets)> {
+        let samples: Vec<&Sample> = samples.iter().map(AsRef::as_ref).collect();
+        let x = self
+            .config
+            .scaling
+            .tensor(&samples, self.channels, &self.device)?;
+        let targets = Targets::from_maps(samples.iter().map(|s| &s.labels))?;
+        Ok((x, targets))
     }
 }
 
@@ -62,19 +84,20 @@ impl Objective for SegmentationObjective<'_> {
         self.records.ids()
     }
 
+    fn batches(&self, epoch: u32) -> Vec<Vec<usize>> {
+        let config = self.config;
+        shuffled_batches(
+            self.ids(),
+            self.run.seed,
+            epoch,
+            config.batch_size,
+            config.drop_last,
+        )
+    }
+
     fn loss(&mut self, network: &SegmentationNetwork, pass: &Pass, batch: &Batch) -> Result<Loss> {
-        let samples: Vec<_> = self
-            .records
-            .get(&batch.indices)?
-            .into_par_iter()
-            .map(|s| self.augmented(s, batch.epoch))
-            .collect();
-        let samples: Vec<&Sample> = samples.iter().map(AsRef::as_ref).collect();
-        let x = self
-            .config
-            .scaling
-            .tensor(&samples, self.channels, &self.device)?;
-        let targets = Targets::from_maps(samples.iter().map(|s| &s.labels))?;
+        let seed = self.augmentation_seed(batch.epoch);
+        let (x, targets) = self.stacked(&self.prepared(&batch.indices, seed)?)?;
         Ok(self.config.loss.apply(network.forward(x, pass), &targets))
     }
 
@@ -84,7 +107,7 @@ impl Objective for SegmentationObjective<'_> {
         epoch: u32,
     ) -> Result<SegmentationReport> {
         if self.config.keep_epochs.contains(&epoch) {
-            save_model(&epoch_folder(self.run.folder, epoch), self.card, network)?;
+            save_model(&epoch_folder(self.run.folder, epoch), &self.card, network)?;
         }
         let validation = match &self.validation {
             Some(records) if self.config.validates(epoch) => {

@@ -7,7 +7,7 @@ use redmask_core::{Error, IGNORE, Result, Sample, SegDataset, Session};
 use redmask_data::CachedDataset;
 
 /// The records of one side of a training.
-pub(super) struct Records<'a> {
+pub(crate) struct Records<'a> {
     source: &'a dyn SegDataset,
     decoded: Option<CachedDataset>,
     ids: Vec<String>,
@@ -16,7 +16,7 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// Decodes `source` once if it fits `budget` bytes; otherwise each access decodes.
-    pub(super) fn open(
+    pub(crate) fn open(
         source: &'a dyn SegDataset,
         classes: usize,
         budget: u64,
@@ -44,16 +44,16 @@ impl<'a> Records<'a> {
         Ok(records)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    pub(super) fn ids(&self) -> &[String] {
+    pub(crate) fn ids(&self) -> &[String] {
         &self.ids
     }
 
     /// The records at `indices`, decoded in parallel where they are not in memory.
-    pub(super) fn get(&self, indices: &[usize]) -> Result<Vec<Cow<'_, Sample>>> {
+    pub(crate) fn get(&self, indices: &[usize]) -> Result<Vec<Cow<'_, Sample>>> {
         if let Some(decoded) = &self.decoded {
             return Ok(indices
                 .iter()

@@ -7,6 +7,8 @@ mod loss_parity;
 #[cfg(test)]
 mod optim_parity;
 #[cfg(test)]
+mod private;
+#[cfg(test)]
 mod resume;
 #[cfg(test)]
 mod scenes;

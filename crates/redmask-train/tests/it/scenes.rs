@@ -15,6 +15,7 @@ pub(crate) struct Discs {
     pub(crate) count: usize,
     pub(crate) side: usize,
     pub(crate) seed: u64,
+    group_size: usize,
     table: ClassTable,
 }
 
@@ -28,8 +29,13 @@ impl Discs {
             count,
             side,
             seed,
+            group_size: 1,
             table,
         }
+    }
+
+    pub(crate) fn in_groups_of(self, group_size: usize) -> Self {
+        Self { group_size, ..self }
     }
 }
 
@@ -51,7 +57,10 @@ impl SegDataset for Discs {
     }
 
     fn group(&self, index: usize) -> GroupId {
-        GroupId(self.id(index).to_string())
+        GroupId(
+            self.id(index / self.group_size * self.group_size)
+                .to_string(),
+        )
     }
 
     fn sample(&self, index: usize) -> Result<Sample> {

@@ -1,0 +1,170 @@
+//! Randomness that the guarantee rests on.
+
+use std::fmt;
+
+use rand::rngs::SysRng;
+use rand::{RngExt, SeedableRng, TryRng};
+use rand_chacha::ChaCha20Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+use redmask_core::{Error, Result, Seed};
+
+/// Elements that share a noise stream.
+const CHUNK: usize = 1 << 13;
+
+/// The key of all draws of one private training. Sampling and noise use streams of their own, so that neither tells
+/// anything about the other.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret([u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Secret {
+    /// A key from the operating system.
+    pub(crate) fn from_entropy() -> Result<Self> {
+        let mut key = [0; 32];
+        SysRng.try_fill_bytes(&mut key).map_err(|e| {
+            Error::unsupported(
+                "differential privacy",
+                format!("the operating system gives no entropy: {e}"),
+            )
+        })?;
+        Ok(Self(key))
+    }
+
+    /// A key that follows from a seed.
+    pub(crate) fn from_seed(seed: Seed) -> Self {
+        Self(*seed.child("privacy").as_bytes())
+    }
+
+    pub(crate) fn to_hex(&self) -> String {
+        blake3::Hash::from(self.0).to_hex().to_string()
+    }
+
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        blake3::Hash::from_hex(text)
+            .ok()
+            .map(|h| Self(*h.as_bytes()))
+    }
+
+    fn stream(&self, purpose: &str, step: u64, part: u64) -> ChaCha20Rng {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(purpose.as_bytes());
+        hasher.update(&step.to_le_bytes());
+        hasher.update(&part.to_le_bytes());
+        ChaCha20Rng::from_seed(*hasher.finalize().as_bytes())
+    }
+
+    /// The units of one step: each of `count` joins with probability `rate`.
+    pub(crate) fn poisson(&self, step: u64, count: usize, rate: f64) -> Vec<usize> {
+        let mut rng = self.stream("sampling", step, 0);
+        (0..count).filter(|_| rng.random::<f64>() < rate).collect()
+    }
+
+    /// Adds independent `N(0, deviation^2)` to each element. Each draw is half the sum of four, which closes the
+    /// attack on the holes of floating-point Gaussians (Holohan and Braghin, arXiv 2107.10138).
+    pub(crate) fn add_noise(&self, step: u64, deviation: f64, values: &mut [f32]) {
+        if deviation == 0.0 {
+            return;
+        }
+        values
+            .par_chunks_mut(CHUNK)
+            .enumerate()
+            .for_each(|(part, chunk)| {
+                let mut rng = self.stream("noise", step, part as u64);
+                for value in chunk {
+                    let sum: f64 = (0..4)
+                        .map(|_| -> f64 { StandardNormal.sample(&mut rng) })
+                        .sum();
+                    *value += (deviation * 0.5 * sum) as f32;
+                }
+            });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{ContinuousCDF, Normal};
+
+    use super::*;
+
+    #[test]
+    fn noise_has_the_stated_distribution() {
+        let secret = Secret::from_seed(Seed::root(0));
+        let deviation = 2.5;
+        let mut values = vec![0f32; 200_000];
+        secret.add_noise(3, deviation, &mut values);
+        let mut sorted: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+        sorted.sort_by(f64::total_cmp);
+        let normal = Normal::new(0.0, deviation).unwrap();
+        let n = sorted.len() as f64;
+        // Kolmogorov-Smirnov; 1.63 / sqrt(n) is the 1 % point, and the seed is fixed.
+        let distance = sorted
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| (normal.cdf(v) - (i as f64 + 0.5) / n).abs())
+            .fold(0.0, f64::max);
+        assert!(distance < 1.63 / n.sqrt(), "distance {distance}");
+        let variance = sorted.iter().map(|v| v * v).sum::<f64>() / n;
+        assert!((variance / (deviation * deviation) - 1.0).abs() < 0.01);
+        // Neighbours, chunks and steps are independent.
+        let lag = |k: usize| {
+            values
+                .windows(k + 1)
+                .map(|w| f64::from(w[0]) * f64::from(w[k]))
+                .sum::<f64>()
+                / n
+                / variance
+        };
+        for k in [1, 2, CHUNK] {
+            assert!(lag(k).abs() < 4.0 / n.sqrt(), "lag {k}: {}", lag(k));
+        }
+        let mut other = vec![0f32; 4];
+        secret.add_noise(4, deviation, &mut other);
+        assert_ne!(other, values[..4]);
+    }
+
+    #[test]
+    fn noise_is_added_to_what_is_there_and_zero_adds_none() {
+        let secret = Secret::from_seed(Seed::root(1));
+        let mut noise = vec![0f32; 100];
+        secret.add_noise(0, 1.0, &mut noise);
+        let mut shifted = vec![5f32; 100];
+        secret.add_noise(0, 1.0, &mut shifted);
+        for (a, b) in noise.iter().zip(&shifted) {
+            assert!((a + 5.0 - b).abs() < 1e-5);
+        }
+        let mut still = vec![5f32; 100];
+        secret.add_noise(0, 0.0, &mut still);
+        assert_eq!(still, [5f32; 100]);
+    }
+
+    #[test]
+    fn poisson_steps_vary_in_size_around_the_rate() {
+        let secret = Secret::from_seed(Seed::root(2));
+        let sizes: Vec<usize> = (0..2000)
+            .map(|step| secret.poisson(step, 50, 0.1).len())
+            .collect();
+        let mean = sizes.iter().sum::<usize>() as f64 / 2000.0;
+        assert!((mean - 5.0).abs() < 0.2, "mean {mean}");
+        let variance = sizes
+            .iter()
+            .map(|&s| (s as f64 - mean).powi(2))
+            .sum::<f64>()
+            / 2000.0;
+        assert!((variance - 4.5).abs() < 0.5, "variance {variance}");
+        assert!(sizes.contains(&0), "an empty step happens");
+    }
+
+    #[test]
+    fn keys_are_secret_and_survive_a_checkpoint() {
+        let secret = Secret::from_entropy().unwrap();
+        assert_ne!(secret, Secret::from_entropy().unwrap());
+        assert_eq!(Secret::from_hex(&secret.to_hex()), Some(secret.clone()));
+        assert!(!format!("{secret:?}").contains(&secret.to_hex()[..8]));
+    }
+}
