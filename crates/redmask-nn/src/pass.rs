@@ -86,6 +86,20 @@ impl Pass {
     /// # Panics
     /// Unless `0 <= p < 1`.
     pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64) -> Tensor<D> {
+        let shape = x.dims();
+        self.drop_masked(x, p, shape)
+    }
+
+    /// Zeroes each channel of `[n, c, h, w]` with probability `p` and scales the rest, `torch.nn.Dropout2d`.
+    ///
+    /// # Panics
+    /// Unless `0 <= p < 1`.
+    pub fn dropout_channels(&self, x: Tensor<4>, p: f64) -> Tensor<4> {
+        let [n, c, _, _] = x.dims();
+        self.drop_masked(x, p, [n, c, 1, 1])
+    }
+
+    fn drop_masked<const D: usize>(&self, x: Tensor<D>, p: f64, shape: [usize; D]) -> Tensor<D> {
         assert!((0.0..1.0).contains(&p), "dropout rate {p} outside [0, 1)");
         if self.mode == Mode::Eval || p == 0.0 {
             return x;
@@ -93,7 +107,6 @@ impl Pass {
         let draw = self.draws.fetch_add(1, Ordering::SeqCst);
         let mut rng = self.dropout.child("dropout").index(draw).rng();
         let scale = (1.0 / (1.0 - p)) as f32;
-        let shape = x.dims();
         let mask: Vec<f32> = (0..shape.iter().product())
             .map(|_| if rng.random::<f64>() < p { 0.0 } else { scale })
             .collect();

@@ -37,14 +37,10 @@ impl BatchNorm2d {
         }
     }
 
-    /// The same layer with another momentum and epsilon.
+    /// The same layer with another momentum.
     #[must_use]
-    pub fn with_constants(self, momentum: f64, eps: f64) -> Self {
-        Self {
-            momentum,
-            eps,
-            ..self
-        }
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
     }
 
     /// `[n, c, h, w]` to the same shape, then `activation`. A training pass takes the new running statistics along.

@@ -12,4 +12,4 @@ pub use conv::{Conv2d, Conv2dConfig};
 pub use dense::Dense;
 pub use group_norm::GroupNorm;
 pub use norm::{Norm, NormKind};
-pub use sequential::{Layer, MaxPool, Relu, Relu6, Sequential};
+pub use sequential::{AdaptiveAverage, Dropout, Layer, MaxPool, Relu, Relu6, Sequential};

@@ -40,6 +40,15 @@ pub enum Norm {
 }
 
 impl Norm {
+    /// The same layer with another momentum of its running statistics, if it has any.
+    #[must_use]
+    pub fn with_momentum(self, momentum: f64) -> Self {
+        match self {
+            Self::Batch(norm) => Self::Batch(norm.with_momentum(momentum)),
+            Self::Group(norm) => Self::Group(norm),
+        }
+    }
+
     /// `[n, c, h, w]` to the same shape, then `activation`.
     pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
         match self {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn::tensor::module::adaptive_avg_pool2d;
 
 use super::{Conv2d, Conv2dConfig, Norm, NormKind};
 use crate::init::Init;
@@ -42,6 +43,58 @@ impl MaxPool {
     }
 }
 
+/// Mean over a grid of cells: `[n, c, h, w]` to `[n, c, size, size]`, `torch.nn.AdaptiveAvgPool2d`.
+#[derive(Module, Debug)]
+pub struct AdaptiveAverage {
+    size: usize,
+}
+
+impl AdaptiveAverage {
+    /// A square grid.
+    pub fn new(size: usize) -> Self {
+        Self { size }
+    }
+
+    /// `[n, c, h, w]` to `[n, c, size, size]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        adaptive_avg_pool2d(x, [self.size; 2])
+    }
+}
+
+/// Zeroes values, or whole channels, in training.
+#[derive(Module, Debug)]
+pub struct Dropout {
+    rate: f64,
+    channels: bool,
+}
+
+impl Dropout {
+    /// Of single values.
+    pub fn values(rate: f64) -> Self {
+        Self {
+            rate,
+            channels: false,
+        }
+    }
+
+    /// Of channels.
+    pub fn channels(rate: f64) -> Self {
+        Self {
+            rate,
+            channels: true,
+        }
+    }
+
+    /// `[n, c, h, w]` to the same shape.
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        if self.channels {
+            pass.dropout_channels(x, self.rate)
+        } else {
+            pass.dropout(x, self.rate)
+        }
+    }
+}
+
 /// One entry of a [`Sequential`]. Entries without weights are there because they count in the numbering.
 #[derive(Module, Debug)]
 pub enum Layer {
@@ -55,6 +108,10 @@ pub enum Layer {
     Relu6(Relu6),
     /// A maximum pool.
     MaxPool(MaxPool),
+    /// A mean over cells.
+    AdaptiveAverage(AdaptiveAverage),
+    /// Dropout.
+    Dropout(Dropout),
     /// A sequence within the sequence.
     Sequential(Sequential),
 }
@@ -121,6 +178,8 @@ fn run_layers(layers: &[Layer], mut x: Tensor<4>, pass: &Pass) -> Tensor<4> {
             [Layer::Relu(_), rest @ ..] => (ops::relu(x), rest),
             [Layer::Relu6(_), rest @ ..] => (Activation::Relu6.apply(x), rest),
             [Layer::MaxPool(pool), rest @ ..] => (pool.forward(x), rest),
+            [Layer::AdaptiveAverage(pool), rest @ ..] => (pool.forward(x), rest),
+            [Layer::Dropout(dropout), rest @ ..] => (dropout.forward(x, pass), rest),
             [Layer::Sequential(inner), rest @ ..] => (inner.forward(x, pass), rest),
         };
     }

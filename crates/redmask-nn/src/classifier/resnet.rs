@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::global_average;
 use crate::block::{Conv2d, Conv2dConfig, Dense, NormKind};
-use crate::encoder::{EncoderOptions, ResNet, ResNetDepth, scaled};
+use crate::encoder::{EncoderOptions, OutputStride, ResNet, ResNetDepth, scaled};
 use crate::init::{Init, WeightInit};
 use crate::pass::Pass;
 
@@ -40,6 +40,7 @@ impl ResNetClassifierConfig {
             in_channels: if self.paper_compat { 3 } else { channels },
             width: self.width,
             norm: NormKind::Batch,
+            output_stride: OutputStride::FULL,
         };
         let features = scaled(512 * self.depth.expansion(), self.width);
         ResNetClassifier {
@@ -64,7 +65,7 @@ impl ResNetClassifier {
             Some(adapter) => adapter.forward(x, pass),
             None => x,
         };
-        let [.., features] = self.trunk.features(x, pass);
+        let features = self.trunk.features(x, 5, pass).swap_remove(4);
         self.fc.forward(global_average(features), pass)
     }
 }

@@ -29,35 +29,42 @@ struct InvertedResidual {
     shortcut: bool,
 }
 
+/// Where an inverted residual sits.
+#[derive(Clone, Copy)]
+struct Place {
+    input: usize,
+    output: usize,
+    expansion: usize,
+    stride: usize,
+    dilation: usize,
+    /// The same shape in and out, in the network without dilation.
+    shortcut: bool,
+}
+
 impl InvertedResidual {
-    fn new(
-        input: usize,
-        output: usize,
-        stride: usize,
-        expansion: usize,
-        norm: NormKind,
-        init: &Init<'_>,
-    ) -> Self {
+    fn new(place: Place, norm: NormKind, init: &Init<'_>) -> Self {
         let init = init.child("conv");
-        let hidden = input * expansion;
+        let hidden = place.input * place.expansion;
         let mut conv = Sequential::default();
-        if expansion != 1 {
-            let expand = Conv2dConfig::new(input, hidden, 1);
+        if place.expansion != 1 {
+            let expand = Conv2dConfig::new(place.input, hidden, 1);
             let expand = Sequential::conv_norm_relu6(expand, norm, &init.child("expand"));
             conv = conv.then(Layer::Sequential(expand));
         }
         let depthwise = Conv2dConfig::new(hidden, hidden, 3)
+            .dilation(place.dilation)
             .same()
-            .stride(stride)
+            .stride(place.stride)
             .groups(hidden);
         let depthwise = Sequential::conv_norm_relu6(depthwise, norm, &init.child("depthwise"));
-        let project = Conv2dConfig::new(hidden, output, 1).init(&init.child("project"));
+        let project = Conv2dConfig::new(hidden, place.output, 1).init(&init.child("project"));
+        let norm = norm.init(place.output, &init.child("norm"));
         Self {
             conv: conv
                 .then(Layer::Sequential(depthwise))
                 .then(Layer::Conv(project))
-                .then(Layer::Norm(norm.init(output, &init.child("norm")))),
-            shortcut: stride == 1 && input == output,
+                .then(Layer::Norm(norm)),
+            shortcut: place.shortcut,
         }
     }
 
@@ -96,14 +103,29 @@ impl MobileNetV2 {
             .stride(2);
         let stem = Sequential::conv_norm_relu6(stem, norm, &options.stem(&at(0)));
         let mut features = vec![Feature::Conv(stem)];
+        let mut nominal = 2;
         for (expansion, channels, repeats, first) in STAGES {
+            nominal *= first;
             let output = scaled(channels, width);
+            // Stages at the nominal stride of a stage before them share its dilation.
+            let (stride, dilation_first, dilation) = options.output_stride.stage(nominal);
             for i in 0..repeats {
-                let stride = if i == 0 { first } else { 1 };
-                let init = at(features.len());
-                let block = InvertedResidual::new(input, output, stride, expansion, norm, &init);
+                let from = std::mem::replace(&mut input, output);
+                let undilated = if i == 0 { first } else { 1 };
+                let place = Place {
+                    input: from,
+                    output,
+                    expansion,
+                    stride: undilated.min(stride),
+                    dilation: if undilated == 2 {
+                        dilation_first
+                    } else {
+                        dilation
+                    },
+                    shortcut: undilated == 1 && from == output,
+                };
+                let block = InvertedResidual::new(place, norm, &at(features.len()));
                 features.push(Feature::Residual(block));
-                input = output;
             }
         }
         let last = Conv2dConfig::new(input, scaled(1280, width), 1);
@@ -112,18 +134,20 @@ impl MobileNetV2 {
         Self { features }
     }
 
-    /// Feature maps at strides 2, 4, 8, 16, 32.
-    pub fn features(&self, mut x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 5] {
+    /// The first `depth` feature maps.
+    pub(crate) fn features(&self, mut x: Tensor<4>, depth: usize, pass: &Pass) -> Vec<Tensor<4>> {
         let mut start = 0;
-        TAPS.map(|tap| {
+        let mut maps = Vec::with_capacity(depth);
+        for tap in TAPS.into_iter().take(depth) {
             for feature in &self.features[start..=tap] {
                 x = match feature {
-                    Feature::Conv(conv) => conv.forward(x.clone(), pass),
-                    Feature::Residual(block) => block.forward(x.clone(), pass),
+                    Feature::Conv(conv) => conv.forward(x, pass),
+                    Feature::Residual(block) => block.forward(x, pass),
                 };
             }
             start = tap + 1;
-            x.clone()
-        })
+            maps.push(x.clone());
+        }
+        maps
     }
 }

@@ -1,6 +1,7 @@
 //! Feature extractors, as segmentation-models-pytorch (smp) builds them.
 //!
-//! An encoder maps `[n, c, h, w]` to five feature maps at strides 2, 4, 8, 16 and 32.
+//! An encoder maps `[n, c, h, w]` to five feature maps at strides 2, 4, 8, 16 and 32, or to fewer, or the deep ones
+//! at a smaller stride.
 
 mod mobilenet_v2;
 mod resnet;
@@ -11,6 +12,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use mobilenet_v2::MobileNetV2;
+pub(crate) use resnet::{Place, places, shortcut};
 pub use resnet::{ResNet, ResNetDepth};
 pub use vgg::Vgg11;
 
@@ -37,6 +39,25 @@ pub enum EncoderKind {
     Vgg11,
 }
 
+/// The stride of the deepest feature map; the strides beyond it become dilations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OutputStride {
+    /// 8, 16 or 32.
+    pub stride: usize,
+    /// How a stage without its stride is dilated.
+    pub dilation: DilationRule,
+}
+
+/// How a stage that lost its stride is dilated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DilationRule {
+    /// Every convolution of the stage, as smp does it.
+    #[default]
+    WholeStage,
+    /// The first block keeps the dilation of the stage before, as torchvision does it.
+    AfterFirstBlock,
+}
+
 /// How an encoder is built.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EncoderOptions {
@@ -46,6 +67,29 @@ pub struct EncoderOptions {
     pub width: f64,
     /// Normalisation. VGG-11 has none.
     pub norm: NormKind,
+    /// The stride of the deepest feature map. VGG-11 ignores it.
+    pub output_stride: OutputStride,
+}
+
+impl OutputStride {
+    /// No dilation.
+    pub const FULL: Self = Self {
+        stride: 32,
+        dilation: DilationRule::WholeStage,
+    };
+
+    /// The stage whose stride would be `nominal`: its own stride, the dilation of its first block, the dilation of
+    /// the others.
+    fn stage(self, nominal: usize) -> (usize, usize, usize) {
+        if nominal <= self.stride {
+            return (2, 1, 1);
+        }
+        let dilation = nominal / self.stride;
+        match self.dilation {
+            DilationRule::WholeStage => (1, dilation, dilation),
+            DilationRule::AfterFirstBlock => (1, dilation / 2, dilation),
+        }
+    }
 }
 
 impl EncoderOptions {
@@ -118,13 +162,17 @@ impl EncoderKind {
 }
 
 impl Encoder {
-    /// The feature maps at strides 2, 4, 8, 16, 32. Odd sizes are rounded up by strided convolutions and down by
+    /// The first `depth` feature maps, stride 2 first. Odd sizes are rounded up by strided convolutions and down by
     /// VGG's pools.
-    pub fn features(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 5] {
+    ///
+    /// # Panics
+    /// If `depth > 5`.
+    pub fn features(&self, x: Tensor<4>, depth: usize, pass: &Pass) -> Vec<Tensor<4>> {
+        assert!(depth <= 5, "an encoder has five feature maps, not {depth}");
         match self {
-            Self::ResNet(net) => net.features(x, pass),
-            Self::MobileNetV2(net) => net.features(x, pass),
-            Self::Vgg11(net) => net.features(x, pass),
+            Self::ResNet(net) => net.features(x, depth, pass),
+            Self::MobileNetV2(net) => net.features(x, depth, pass),
+            Self::Vgg11(net) => net.features(x, depth, pass),
         }
     }
 }

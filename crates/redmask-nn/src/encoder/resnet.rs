@@ -47,17 +47,18 @@ impl ResNetDepth {
 
 /// Where a residual block sits.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    input: usize,
-    planes: usize,
-    output: usize,
-    stride: usize,
-    dilation: usize,
-    norm: NormKind,
+pub(crate) struct Place {
+    pub(crate) input: usize,
+    pub(crate) planes: usize,
+    pub(crate) output: usize,
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    pub(crate) norm: NormKind,
 }
 
 impl Place {
-    fn downsample(&self, init: &Init<'_>) -> Option<Sequential> {
+    /// The projection of the shortcut, where shapes change.
+    pub(crate) fn downsample(&self, init: &Init<'_>) -> Option<Sequential> {
         (self.stride != 1 || self.input != self.output).then(|| {
             let conv = Conv2dConfig::new(self.input, self.output, 1).stride(self.stride);
             Sequential::conv_norm(conv, self.norm, &init.child("downsample"))
@@ -96,12 +97,12 @@ impl BasicBlock {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    fn branches(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 2] {
         let y = self.conv1.forward(x.clone(), pass);
         let y = self.bn1.forward(y, Activation::Relu, pass);
         let y = self.conv2.forward(y, pass);
         let y = self.bn2.forward(y, Activation::Identity, pass);
-        ops::add_relu(y, shortcut(self.downsample.as_ref(), x, pass))
+        [y, shortcut(self.downsample.as_ref(), x, pass)]
     }
 }
 
@@ -140,18 +141,19 @@ impl Bottleneck {
         }
     }
 
-    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    fn branches(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 2] {
         let y = self.conv1.forward(x.clone(), pass);
         let y = self.bn1.forward(y, Activation::Relu, pass);
         let y = self.conv2.forward(y, pass);
         let y = self.bn2.forward(y, Activation::Relu, pass);
         let y = self.conv3.forward(y, pass);
         let y = self.bn3.forward(y, Activation::Identity, pass);
-        ops::add_relu(y, shortcut(self.downsample.as_ref(), x, pass))
+        [y, shortcut(self.downsample.as_ref(), x, pass)]
     }
 }
 
-fn shortcut(downsample: Option<&Sequential>, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+/// The input, projected where shapes change.
+pub(crate) fn shortcut(downsample: Option<&Sequential>, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
     match downsample {
         Some(project) => project.forward(x, pass),
         None => x,
@@ -172,12 +174,49 @@ enum Residual {
 }
 
 impl Residual {
-    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        match self {
-            Self::Basic(block) => block.forward(x, pass),
-            Self::Bottleneck(block) => block.forward(x, pass),
+    fn new(depth: ResNetDepth, place: Place, init: &Init<'_>) -> Self {
+        match depth.expansion() {
+            1 => Self::Basic(BasicBlock::new(place, init)),
+            _ => Self::Bottleneck(Bottleneck::new(place, init)),
         }
     }
+
+    /// What is added up, and rectified where a block ends.
+    fn branches(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 2] {
+        match self {
+            Self::Basic(block) => block.branches(x, pass),
+            Self::Bottleneck(block) => block.branches(x, pass),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let [y, shortcut] = self.branches(x, pass);
+        ops::add_relu(y, shortcut)
+    }
+}
+
+/// The places of all blocks of the four stages, in order.
+pub(crate) fn places(depth: ResNetDepth, options: &EncoderOptions) -> [Vec<Place>; 4] {
+    let mut input = scaled(64, options.width);
+    std::array::from_fn(|level| {
+        let full = 64 << level;
+        let planes = scaled(full, options.width);
+        let output = scaled(full * depth.expansion(), options.width);
+        let (stride, first, others) = match level {
+            0 => (1, 1, 1),
+            _ => options.output_stride.stage(4 << level),
+        };
+        (0..depth.blocks()[level])
+            .map(|i| Place {
+                input: std::mem::replace(&mut input, output),
+                planes,
+                output,
+                stride: if i == 0 { stride } else { 1 },
+                dilation: if i == 0 { first } else { others },
+                norm: options.norm,
+            })
+            .collect()
+    })
 }
 
 /// The residual network without its classifier.
@@ -195,54 +234,64 @@ impl ResNet {
     /// Creates the network; `init` decides the weights of all layers but a stem for other than three channels.
     pub fn new(depth: ResNetDepth, options: &EncoderOptions, init: &Init<'_>) -> Self {
         let stem = scaled(64, options.width);
-        let mut input = stem;
-        let mut stage = |level: usize| {
-            let name = format!("layer{}", level + 1);
-            let full = 64 << level;
-            let planes = scaled(full, options.width);
-            let output = scaled(full * depth.expansion(), options.width);
-            (0..depth.blocks()[level])
-                .map(|i| {
-                    let place = Place {
-                        input: std::mem::replace(&mut input, output),
-                        planes,
-                        output,
-                        stride: if i == 0 && level > 0 { 2 } else { 1 },
-                        dilation: 1,
-                        norm: options.norm,
-                    };
-                    let init = init.child(&name).index(i);
-                    match depth.expansion() {
-                        1 => Residual::Basic(BasicBlock::new(place, &init)),
-                        _ => Residual::Bottleneck(Bottleneck::new(place, &init)),
-                    }
-                })
-                .collect::<Vec<_>>()
-        };
+        let mut level = 0;
+        let [layer1, layer2, layer3, layer4] = places(depth, options).map(|places| {
+            level += 1;
+            let init = init.child(&format!("layer{level}"));
+            places
+                .into_iter()
+                .enumerate()
+                .map(|(i, place)| Residual::new(depth, place, &init.index(i)))
+                .collect()
+        });
         Self {
-            layer1: stage(0),
-            layer2: stage(1),
-            layer3: stage(2),
-            layer4: stage(3),
             conv1: Conv2dConfig::new(options.in_channels, stem, 7)
                 .stride(2)
                 .padding(3)
                 .init(&options.stem(init).child("conv1")),
             bn1: options.norm.init(stem, &init.child("bn1")),
+            layer1,
+            layer2,
+            layer3,
+            layer4,
         }
     }
 
-    /// Feature maps at strides 2 (before the pool), 4, 8, 16, 32.
-    pub fn features(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 5] {
+    fn stages(&self) -> [&[Residual]; 4] {
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
+    }
+
+    fn stem(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let x = self.conv1.forward(x, pass);
-        let f1 = self.bn1.forward(x, Activation::Relu, pass);
-        let run = |stage: &[Residual], x: Tensor<4>| {
-            stage.iter().fold(x, |x, block| block.forward(x, pass))
-        };
-        let f2 = run(&self.layer1, MaxPool::new(3, 2, 1).forward(f1.clone()));
-        let f3 = run(&self.layer2, f2.clone());
-        let f4 = run(&self.layer3, f3.clone());
-        let f5 = run(&self.layer4, f4.clone());
-        [f1, f2, f3, f4, f5]
+        self.bn1.forward(x, Activation::Relu, pass)
+    }
+
+    /// The first `depth` of: before the pool, and after each stage.
+    pub(crate) fn features(&self, x: Tensor<4>, depth: usize, pass: &Pass) -> Vec<Tensor<4>> {
+        let mut x = self.stem(x, pass);
+        let mut features = vec![x.clone()];
+        x = MaxPool::new(3, 2, 1).forward(x);
+        for stage in self.stages().into_iter().take(depth.saturating_sub(1)) {
+            x = stage.iter().fold(x, |x, block| block.forward(x, pass));
+            features.push(x.clone());
+        }
+        features
+    }
+
+    /// The sums at the end of each stage before their rectifier (strides 4 to 32), which SwiftNet hands on.
+    pub(crate) fn sums(&self, x: Tensor<4>, pass: &Pass) -> Vec<Tensor<4>> {
+        let mut x = MaxPool::new(3, 2, 1).forward(self.stem(x, pass));
+        let mut sums = Vec::with_capacity(4);
+        for stage in self.stages() {
+            for (i, block) in stage.iter().enumerate() {
+                let [y, shortcut] = block.branches(x, pass);
+                let sum = y + shortcut;
+                x = ops::relu(sum.clone());
+                if i + 1 == stage.len() {
+                    sums.push(sum);
+                }
+            }
+        }
+        sums
     }
 }

@@ -48,21 +48,19 @@ impl Vgg11 {
         }
     }
 
-    /// Feature maps before the second to fifth pool, and after the last: strides 2, 4, 8, 16, 32. The map at full
-    /// size is not handed on; smp's decoder drops it too.
-    pub fn features(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 5] {
-        let is_pool = |layer: &Layer| matches!(layer, Layer::MaxPool(_));
-        let pools: Vec<usize> = (0..self.features.layers.len())
-            .filter(|&i| is_pool(&self.features.layers[i]))
-            .collect();
+    /// The first `depth` of: before the second to fifth pool, and after the last. The map at full size is not handed
+    /// on; smp's decoder drops it too.
+    pub(crate) fn features(&self, x: Tensor<4>, depth: usize, pass: &Pass) -> Vec<Tensor<4>> {
+        let layers = &self.features.layers;
+        let is_pool = |i: &usize| matches!(layers[*i], Layer::MaxPool(_));
+        let pools: Vec<usize> = (0..layers.len()).filter(is_pool).collect();
         let mut x = self.features.run(0..pools[0], x, pass);
-        std::array::from_fn(|i| {
-            let end = pools
-                .get(i + 1)
-                .copied()
-                .unwrap_or(self.features.layers.len());
-            x = self.features.run(pools[i]..end, x.clone(), pass);
-            x.clone()
-        })
+        let mut maps = Vec::with_capacity(depth);
+        for (i, &pool) in pools.iter().enumerate().take(depth) {
+            let end = pools.get(i + 1).copied().unwrap_or(layers.len());
+            x = self.features.run(pool..end, x, pass);
+            maps.push(x.clone());
+        }
+        maps
     }
 }

@@ -5,8 +5,9 @@ use burn::tensor::{Device, Tensor};
 use redmask_core::Seed;
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use crate::block::{Conv2d, Conv2dConfig, NormKind, Sequential};
-use crate::encoder::{Encoder, EncoderKind, EncoderOptions, scaled};
+use crate::encoder::{Encoder, EncoderKind, EncoderOptions, OutputStride, scaled};
 use crate::init::{Init, WeightInit};
 use crate::ops;
 use crate::pass::Pass;
@@ -21,39 +22,27 @@ pub struct UnetConfig {
     #[serde(default)]
     pub encoder: EncoderKind,
     /// Factor on all channel counts, rounded to multiples of 8.
-    #[serde(default = "one")]
+    #[serde(default = "defaults::one")]
     pub width: f64,
     /// Normalisation everywhere.
     #[serde(default)]
     pub norm: NormKind,
     /// Image channels.
-    #[serde(default = "rgb")]
+    #[serde(default = "defaults::rgb")]
     pub in_channels: usize,
     /// Output channels; 1 is one sigmoid for two classes.
-    #[serde(default = "binary")]
+    #[serde(default = "defaults::binary")]
     pub outputs: usize,
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn rgb() -> usize {
-    3
-}
-
-fn binary() -> usize {
-    1
 }
 
 impl Default for UnetConfig {
     fn default() -> Self {
         Self {
             encoder: EncoderKind::default(),
-            width: one(),
+            width: defaults::one(),
             norm: NormKind::default(),
-            in_channels: rgb(),
-            outputs: binary(),
+            in_channels: defaults::rgb(),
+            outputs: defaults::binary(),
         }
     }
 }
@@ -66,6 +55,7 @@ impl UnetConfig {
             in_channels: self.in_channels,
             width: self.width,
             norm: self.norm,
+            output_stride: OutputStride::FULL,
         };
         let [c1, c2, c3, c4, c5] = self.encoder.channels(self.width);
         let widths = DECODER.map(|c| scaled(c, self.width));
@@ -166,13 +156,13 @@ impl Unet {
     /// Logits `[n, outputs, h, w]`. Any size works; sizes divisible by 32 lose nothing to rounding.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
-        let [f1, f2, f3, f4, f5] = self.encoder.features(x, pass);
-        let mut x = f5;
+        let mut skips = self.encoder.features(x, 5, pass);
+        let mut x = skips.swap_remove(4);
         for block in self.decoder.center.iter().flatten() {
             x = block.forward(x, pass);
         }
-        let skips = [Some(f4), Some(f3), Some(f2), Some(f1), None];
-        for (block, skip) in self.decoder.blocks.iter().zip(skips) {
+        for block in &self.decoder.blocks {
+            let skip = skips.pop();
             let size = skip.as_ref().map_or([height, width], |s| {
                 let [_, _, h, w] = s.dims();
                 [h, w]

@@ -43,7 +43,7 @@ pub fn shapes<M: Module>(module: &M) -> BTreeMap<String, Vec<usize>> {
 }
 
 /// Where a visitor or mapper is, as a state-dict name. Parts that only our types have are left out: enum variants, the
-/// list inside a `Sequential`, the trunk of a classifier.
+/// list inside a `Sequential`, the trunk that a ResNet is to something built on it.
 #[derive(Debug, Default)]
 pub struct StatePath(Vec<String>);
 
@@ -72,7 +72,8 @@ fn is_ours(name: &str, container: &str) -> bool {
     container.starts_with("Enum:")
         || matches!(
             (container, name),
-            ("Struct:Sequential", "layers") | ("Struct:ResNetClassifier", "trunk")
+            ("Struct:Sequential", "layers")
+                | ("Struct:ResNetClassifier" | "Struct:Backbone", "trunk")
         )
 }
 

@@ -5,7 +5,7 @@ use redmask_core::Seed;
 use redmask_nn::classifier::{Classifier, ClassifierConfig, ResNetClassifierConfig};
 use redmask_nn::encoder::ResNetDepth;
 
-use crate::fixture::{Demand, compare};
+use crate::fixture::{EXACT, compare};
 
 fn check(case: &str, depth: ResNetDepth, paper_compat: bool) {
     let config = ClassifierConfig::Resnet(ResNetClassifierConfig {
@@ -16,12 +16,9 @@ fn check(case: &str, depth: ResNetDepth, paper_compat: bool) {
     let network = config
         .init(2, Seed::root(0), &Device::flex().autodiff())
         .unwrap();
-    let demand = Demand {
-        logits: 1e-4,
-        statistics: Some(1e-4),
-        gradients: None,
-    };
-    compare(case, network, [4, 2, 64, 64], demand, Classifier::forward);
+    compare(case, network, [4, 2, 64, 64], EXACT, |net, x, pass| {
+        (Classifier::forward(net, x, pass), None)
+    });
 }
 
 #[test]

@@ -9,6 +9,9 @@
 )]
 
 mod classifier;
+mod deeplab;
 mod fixture;
 mod formula;
+mod pspnet;
+mod swiftnet;
 mod unet;

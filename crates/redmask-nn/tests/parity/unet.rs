@@ -1,11 +1,9 @@
 //! U-Net against segmentation-models-pytorch 0.6.
 
-use burn::tensor::Device;
-use redmask_core::Seed;
 use redmask_nn::encoder::EncoderKind;
-use redmask_nn::network::{NetworkConfig, SegmentationNetwork, UnetConfig};
+use redmask_nn::network::{NetworkConfig, UnetConfig};
 
-use crate::fixture::{Demand, compare};
+use crate::fixture::{Demand, EXACT, compare_network};
 
 fn check(case: &str, encoder: EncoderKind, shape: [usize; 4], outputs: usize, demand: Demand) {
     let config = NetworkConfig::Unet(UnetConfig {
@@ -14,17 +12,8 @@ fn check(case: &str, encoder: EncoderKind, shape: [usize; 4], outputs: usize, de
         outputs,
         ..UnetConfig::default()
     });
-    let network = config
-        .init(Seed::root(0), &Device::flex().autodiff())
-        .unwrap();
-    compare(case, network, shape, demand, SegmentationNetwork::forward);
+    compare_network(case, &config, shape, demand);
 }
-
-const EXACT: Demand = Demand {
-    logits: 1e-4,
-    statistics: Some(1e-4),
-    gradients: None,
-};
 
 #[test]
 fn resnet34_with_gradients() {
@@ -46,7 +35,8 @@ fn resnet34_with_gradients() {
 #[test]
 fn mobilenet_v2() {
     let demand = Demand {
-        logits: 2e-4,
+        // Fifty-two batch normalisations in a row; single-precision PyTorch is up to 1.1e-4 from double here.
+        train: 2e-4,
         ..EXACT
     };
     check(
