@@ -9,6 +9,8 @@
 set -euo pipefail
 
 redmask=$(realpath "$1")
+# Often enough that kills meet trainings between checkpoints and after them.
+export REDMASK_CHECKPOINT_SECONDS=${REDMASK_CHECKPOINT_SECONDS:-0.2}
 recipe=$2
 kills=${3:-10}
 RANDOM=${4:-1}

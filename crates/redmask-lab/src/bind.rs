@@ -115,6 +115,7 @@ pub fn bind(recipe: &Recipe, bindings: &[Binding]) -> Result<BoundData> {
     }
     let options = OpenOptions {
         size: Some((role.size[0], role.size[1])),
+        ..OpenOptions::default()
     };
     let dataset = open(&spec, &options)?;
     Ok(BoundData {

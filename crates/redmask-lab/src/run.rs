@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use redmask_core::{Error, FingerprintBuilder, Result, Session};
 use redmask_report::Report;
 use redmask_report::gate::{Gate, GateOutcome};
+use redmask_report::html::Options;
 use redmask_report::schema::ReportData;
 
 use crate::bind::BoundData;
@@ -179,8 +180,10 @@ fn run_in(
     }
     let report = Report::new(tabulated.read_json(RESULTS)?, provenance, data)?;
     report.write(out.path())?;
-    report.draw(out.path())?;
-    let gates = Gate::judge_all(&experiment.recipe.fail_if, &report.results)?;
+    let options = Options {
+        show_members: experiment.show_members,
+    };
+    let gates = report.draw(out.path(), options)?;
     Ok(RunOutcome { report, gates })
 }
 

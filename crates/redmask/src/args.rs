@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use redmask::Binding;
 use redmask::lab::WeightsArg;
+use redmask::{Binding, DataSpec};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -24,7 +24,9 @@ Exit codes:
 Environment:
   NO_COLOR             no colours
   REDMASK_NO_PROGRESS  one line for each finished stage instead of bars
-  RAYON_NUM_THREADS    worker threads, as --threads";
+  RAYON_NUM_THREADS    worker threads, as --threads
+  REDMASK_CHECKPOINT_SECONDS
+                       time between two checkpoints of a training; 60 by default";
 
 /// Audit semantic-segmentation models: what they leak about their training records.
 #[derive(Debug, Parser)]
@@ -105,11 +107,19 @@ which one ran and which data stood in for the published one.")]
     /// Draw the report of a finished run again.
     Report(ReportArgs),
 
-    /// What data sets can be read.
+    /// Put two runs side by side: what changed, and whether it is more than noise.
+    #[command(after_help = "\
+Exits with 1 if a gate fails in the second run that did not fail in the first.
+
+Example:
+  redmask compare audits/february audits/march")]
+    Compare(CompareArgs),
+
+    /// Look at data sets: do they read, are they sound, what is in them?
     #[command(subcommand)]
     Data(DataCommand),
 
-    /// Differential-privacy arithmetic: what an attack proves about epsilon.
+    /// Differential-privacy arithmetic: epsilon of a training, noise for an epsilon, epsilon shown by an attack.
     #[command(subcommand)]
     Dp(DpCommand),
 
@@ -256,11 +266,68 @@ pub(crate) struct ReportArgs {
     pub(crate) show_members: bool,
 }
 
+/// `redmask compare`
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// The output folder of the run to compare with.
+    pub(crate) before: PathBuf,
+
+    /// The output folder of the run to judge.
+    pub(crate) after: PathBuf,
+
+    /// A condition that may differ, such as `data` or `train_records`. May be repeated.
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) ignore: Vec<String>,
+}
+
 /// `redmask data`
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
+    /// Read every record and report what is wrong: unreadable files, odd labels, near-duplicates across a split.
+    #[command(after_help = "\
+Example:
+  redmask data check --data polyps=kvasir-seg:/data/kvasir-seg")]
+    Check(DataArgs),
+
+    /// Write a contact sheet of some records with their masks drawn over them.
+    #[command(after_help = "\
+Example:
+  redmask data preview --data scenes=street:7?count=12 --out street.png")]
+    Preview(PreviewArgs),
+
     /// List the readers and their options.
     Readers,
+}
+
+/// A data set to look at.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// `ROLE=READER:PATH` or `READER:PATH`; the role is a name for the output.
+    #[arg(long, value_name = "ROLE=READER:PATH", value_parser = data_spec)]
+    pub(crate) data: DataSpec,
+
+    /// Bring every record to this size first.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
+    pub(crate) size: Option<(usize, usize)>,
+}
+
+/// `redmask data preview`
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+
+    /// The PNG file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+
+    /// Records to show, spread evenly over the data set.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) records: u16,
+
+    /// Replace the file if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `redmask dp`
@@ -277,6 +344,18 @@ Example:
 Example:
   redmask dp one-run --canaries 1000 --guesses 100 --correct 90 --delta 0 --significance 0.05")]
     OneRun(OneRunArgs),
+
+    /// Epsilon of DP-SGD: an upper bound from an accountant.
+    #[command(after_help = "\
+Example:
+  redmask dp epsilon --sample-rate 0.01 --noise 1.0 --steps 1000 --delta 1e-5 --accountant pld")]
+    Epsilon(EpsilonArgs),
+
+    /// The least noise multiplier for a target epsilon.
+    #[command(after_help = "\
+Example:
+  redmask dp noise --target-epsilon 8 --sample-rate 0.01 --steps 1000 --delta 1e-5")]
+    Noise(NoiseArgs),
 }
 
 /// `redmask dp bound`
@@ -322,6 +401,77 @@ pub(crate) struct OneRunArgs {
     pub(crate) significance: f64,
 }
 
+/// How privacy loss is added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AccountantArg {
+    /// Renyi differential privacy, exact at fractional orders.
+    Rdp,
+    /// Privacy-loss distribution, by FFT; tighter.
+    #[default]
+    Pld,
+}
+
+/// `redmask dp epsilon`
+#[derive(Debug, Args)]
+pub(crate) struct EpsilonArgs {
+    /// Probability with which a record enters a batch.
+    #[arg(long)]
+    pub(crate) sample_rate: f64,
+    /// Noise multiplier: standard deviation of the noise over the clipping norm.
+    #[arg(long)]
+    pub(crate) noise: f64,
+    /// Optimizer steps.
+    #[arg(long)]
+    pub(crate) steps: u64,
+    /// Delta of the guarantee.
+    #[arg(long)]
+    pub(crate) delta: f64,
+    /// How privacy loss is added up.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) accountant: AccountantArg,
+}
+
+/// `redmask dp noise`
+#[derive(Debug, Args)]
+pub(crate) struct NoiseArgs {
+    /// Epsilon that the training may have.
+    #[arg(long)]
+    pub(crate) target_epsilon: f64,
+    /// Probability with which a record enters a batch.
+    #[arg(long)]
+    pub(crate) sample_rate: f64,
+    /// Optimizer steps.
+    #[arg(long)]
+    pub(crate) steps: u64,
+    /// Delta of the guarantee.
+    #[arg(long)]
+    pub(crate) delta: f64,
+    /// How privacy loss is added up.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) accountant: AccountantArg,
+}
+
+/// A data set with or without a role in front.
+fn data_spec(text: &str) -> Result<DataSpec, redmask::Error> {
+    // A role has no colon, a reader is followed by one: `role=reader:path` against `reader:path?key=value`.
+    match text.split_once('=') {
+        Some((role, spec)) if !role.contains(':') => spec.parse(),
+        _ => text.parse(),
+    }
+}
+
+/// `HEIGHTxWIDTH`, or one number for a square.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| match text.parse() {
+        Ok(n) if (8..=4096).contains(&n) => Ok(n),
+        _ => Err(format!("`{text}` is not a number of pixels from 8 to 4096")),
+    };
+    match text.split_once('x') {
+        Some((height, width)) => Ok((side(height)?, side(width)?)),
+        None => side(text).map(|n| (n, n)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -331,5 +481,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn data_sets_are_named_with_or_without_a_role() {
+        let plain = data_spec("street:7?count=3").unwrap();
+        assert_eq!(data_spec("scenes=street:7?count=3").unwrap(), plain);
+        assert!(data_spec("street").is_err());
+    }
+
+    #[test]
+    fn sizes_are_height_by_width() {
+        assert_eq!(size("64x96"), Ok((64, 96)));
+        assert_eq!(size("128"), Ok((128, 128)));
+        for bad in ["", "x", "0", "64x", "9999x9999", "-8"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
     }
 }

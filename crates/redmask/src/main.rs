@@ -52,6 +52,7 @@ fn start(cli: &Cli) -> Result<Exit> {
         Command::Plan(args) => commands::plan::run(&context, args),
         Command::Reproduce(args) => commands::reproduce::run(&context, args),
         Command::Report(args) => commands::report::run(&context, args),
+        Command::Compare(args) => commands::compare::run(&context, args),
         Command::Data(command) => commands::data::run(&context, command),
         Command::Dp(command) => commands::dp::run(command),
         Command::Completions { shell } => commands::completions::run(*shell),

@@ -1,6 +1,7 @@
 //! Runs a membership attack: one fit on the shadows, one outcome for each target.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use redmask_attacks::controls::null_victim;
 use redmask_attacks::membership::{MembershipInput, Shadow, Target, TargetRole};
@@ -13,6 +14,9 @@ use crate::plan::{AttackTask, Trained};
 use crate::results::OUTCOMES;
 use crate::stages::train;
 use crate::store::Slot;
+
+/// Where an attack that trains a classifier keeps its checkpoints.
+const CLASSIFIER: &str = "classifier";
 
 pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Result<Value> {
     let session = workshop.session;
@@ -77,7 +81,11 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Re
         batch: QUERY_BATCH,
         seed: task.seed,
     };
-    let outcomes = task.config.build()?.run(&input, session)?;
+    let folder = slot.dir().join(CLASSIFIER);
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "creating", e))?;
+    let outcomes = task.config.build(&folder)?.run(&input, session)?;
+    // What it leaves serves its own resumption only.
+    fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, "removing", e))?;
     slot.write_json(OUTCOMES, &outcomes)?;
     Ok(json!({ "attack": task.config }))
 }

@@ -1,5 +1,7 @@
 //! Trains a segmentation network, from its last checkpoint if an earlier sitting left one.
 
+use std::time::Duration;
+
 use burn::tensor::Device;
 use redmask_core::{Error, Result};
 use redmask_nn::weights::{Checkpoint, load_encoder};
@@ -26,7 +28,10 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         &records.members,
         Some(&records.held_out),
         &task.training,
-        &TrainRun::new(task.seed, slot.dir(), workshop.session),
+        &TrainRun {
+            checkpoint_every: checkpoint_every(),
+            ..TrainRun::new(task.seed, slot.dir(), workshop.session)
+        },
     )?;
     Ok(json!({
         "network": task.network,
@@ -35,6 +40,13 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         "records": task.dealt.members.len(),
         "initial": task.initial.as_ref().map(|w| w.hash),
     }))
+}
+
+/// A minute; `REDMASK_CHECKPOINT_SECONDS` says otherwise. How often changes nothing but what a kill costs.
+fn checkpoint_every() -> Duration {
+    let asked = std::env::var("REDMASK_CHECKPOINT_SECONDS").ok();
+    let seconds = asked.and_then(|text| text.parse().ok()).unwrap_or(60.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(1))
 }
 
 /// Every epoch of a finished training.

@@ -59,7 +59,7 @@ impl StageKind {
 
     /// Whether an unfinished output holds checkpoints worth keeping.
     pub fn resumes(self) -> bool {
-        matches!(self, Self::Train)
+        matches!(self, Self::Train | Self::Attack)
     }
 }
 

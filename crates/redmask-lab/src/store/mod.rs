@@ -124,7 +124,7 @@ pub fn find(root: &Path, key: StageKey) -> Result<Option<Stored>> {
 
 /// Whether an earlier sitting left checkpoints of this stage.
 pub fn has_partial(root: &Path, key: StageKey) -> bool {
-    key.kind.resumes() && partial(&folder(root, key)).is_dir()
+    slot::worth_resuming(key.kind, &partial(&folder(root, key)))
 }
 
 /// The records of all finished stages in the store at `root`, sorted by path; damaged ones are passed over.
@@ -173,9 +173,8 @@ fn sweep(root: &Path) -> Result<()> {
             }
             if kind.resumes() {
                 sweep_scratch(&path)?;
-                // Succeeds only when nothing is left to resume from.
-                let _ = fs::remove_dir(&path);
-            } else {
+            }
+            if !slot::worth_resuming(kind, &path) {
                 fs::remove_dir_all(&path).map_err(|e| Error::io(&path, "removing", e))?;
             }
         }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use redmask_core::{Error, Result};
 use serde::Serialize;
 
-use crate::store::StageKey;
 use crate::store::lock::FileLock;
 use crate::store::record::{RECORD, StageCost, StageRecord, Stored, inventory};
+use crate::store::{StageKey, StageKind};
 
 /// The right to compute one stage: a `.partial` folder to write into, and the lock on its key.
 ///
@@ -104,13 +104,29 @@ impl Drop for Slot {
         if self.committed {
             return;
         }
-        // Best effort: the next run sweeps what stays. A stage that resumes keeps its checkpoints, an empty one goes.
-        let _ = if self.key.kind.resumes() {
-            fs::remove_dir(&self.partial)
-        } else {
-            fs::remove_dir_all(&self.partial)
-        };
+        if !worth_resuming(self.key.kind, &self.partial) {
+            // Best effort: the next run sweeps what stays.
+            let _ = fs::remove_dir_all(&self.partial);
+        }
     }
+}
+
+/// Whether an unfinished folder holds something to go on from: a checkpoint, or a training that was finished before
+/// its stage was.
+pub(crate) fn worth_resuming(kind: StageKind, partial: &Path) -> bool {
+    fn search(dir: &Path, depth: u32) -> bool {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| {
+            let path = entry.path();
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let scratch = path.extension().is_some_and(|e| e == "tmp");
+            name.starts_with("checkpoint-") && !scratch
+                || name == "training.json"
+                || depth > 0 && path.is_dir() && search(&path, depth - 1)
+        })
+    }
+    kind.resumes() && search(partial, 1)
 }
 
 /// Replaces `path` by `bytes` in one step: readers see the old file or the new one, never half of it.

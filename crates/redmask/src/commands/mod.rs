@@ -1,5 +1,6 @@
 //! One file for each verb.
 
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod dp;

@@ -1,6 +1,6 @@
 //! `redmask report`
 
-use redmask::report::gate::Gate;
+use redmask::report::html::Options;
 use redmask::{Report, Result, RunOutcome};
 
 use crate::args::ReportArgs;
@@ -8,12 +8,11 @@ use crate::commands::{Context, experiment};
 use crate::exit::Exit;
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit> {
-    let mut report = Report::read(&args.out)?;
-    if !args.show_members {
-        report.data = report.data.without_members();
-    }
-    report.draw(&args.out)?;
-    let gates = Gate::judge_all(&report.data.gates, &report.results)?;
+    let report = Report::read(&args.out)?;
+    let options = Options {
+        show_members: args.show_members,
+    };
+    let gates = report.draw(&args.out, options)?;
     let outcome = RunOutcome { report, gates };
     experiment::print(context, &outcome)?;
     context.printer.note(&format!(

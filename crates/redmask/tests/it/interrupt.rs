@@ -11,6 +11,7 @@ fn longer(recipe: String) -> String {
 
 fn start(scene: &Scene) -> Child {
     Command::new(assert_cmd::cargo::cargo_bin("redmask"))
+        .env("REDMASK_CHECKPOINT_SECONDS", "0.05")
         .args(["--quiet", "run", "recipe.toml", "--out", "broken"])
         .current_dir(scene.path("."))
         .stdout(Stdio::null())
