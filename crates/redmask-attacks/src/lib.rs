@@ -9,6 +9,7 @@
 //! - [`classifier`]: Type-I and Type-II, a network that reads what the model answers.
 //! - [`combination`]: all signals at once, weighed by a regression on shadow records.
 //! - [`label_only`]: for models that answer with classes alone.
+//! - [`patch`]: a classifier of patches of the loss map, averaged over the image.
 //! - [`controls`]: the blind classifier and the null victim, without which no number means anything.
 //! - [`scores`]: attacks across models (LiRA, RMIA, Attack-P, Attack-R, ...), as functions of matrices.
 //! - [`signals`]: per-record scalars and vectors, all in one pass over the class scores of an image.
@@ -20,6 +21,7 @@ pub mod global_loss;
 pub mod label_only;
 mod linear;
 pub mod membership;
+pub mod patch;
 pub mod scores;
 mod shadow_regression;
 pub mod signals;

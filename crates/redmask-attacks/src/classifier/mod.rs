@@ -17,8 +17,8 @@
 //! `[k, h, w]`, which scrambles it; `paper_compat` does the same.
 
 mod config;
-mod epochs;
 mod inputs;
+mod judge;
 
 use std::path::PathBuf;
 
@@ -30,10 +30,8 @@ pub use config::{ClassifierAttackConfig, OutputForm};
 
 use self::config::Resolved;
 use self::inputs::AttackInputs;
-use crate::membership::{
-    Decision, EpochSpread, MembershipAttack, MembershipInput, MembershipOutcome, Target,
-    ThresholdSource,
-};
+pub(crate) use self::judge::Verdict;
+use crate::membership::{MembershipAttack, MembershipInput, MembershipOutcome};
 
 /// What the classifier sees of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,53 +106,6 @@ impl ClassifierAttack {
             targets.iter().map(|t| t as &dyn ClassifierInputs).collect();
         let run = TrainRun::new(input.seed.child("training"), &self.folder, session);
         train_classifier(network, shadows, &evaluation, &resolved.training, &run)
-    }
-
-    fn outcome(
-        &self,
-        set: usize,
-        target: &Target<'_>,
-        trained: &ClassifierOutcome,
-        resolved: &Resolved,
-    ) -> Result<MembershipOutcome> {
-        let chosen = if resolved.last_epoch {
-            trained.history.len() as u32
-        } else {
-            trained.best_epoch
-        };
-        let scores: Vec<f64> = trained
-            .scores(chosen, set)
-            .iter()
-            .map(|&s| f64::from(s))
-            .collect();
-        let (members, others) = scores.split_at(target.members.len());
-        let mut outcome = MembershipOutcome::new(
-            self.name(),
-            self.threat_model(),
-            target,
-            members,
-            others,
-            // Scores are logits: zero is a probability of one half.
-            Decision {
-                threshold: 0.0,
-                source: ThresholdSource::Half,
-            },
-        )?;
-        let epochs = epochs::of_target(trained, set, members.len())?;
-        let diagnostics = &mut outcome.diagnostics;
-        diagnostics.last_epochs = EpochSpread::of_last_ten(&epochs);
-        diagnostics.chosen_epoch = Some(chosen);
-        if let Some(auc) = epochs[chosen as usize - 1].held_out_auc {
-            diagnostics.values.insert("held_out_auc".to_owned(), auc);
-            if auc < 0.55 {
-                diagnostics.warnings.push(format!(
-                    "the attack classifier hardly learnt to tell the shadows' own held-out records apart (AUC \
-                     {auc:.2}); a low figure says little about the victim"
-                ));
-            }
-        }
-        diagnostics.epochs = epochs;
-        Ok(outcome)
     }
 }
 
@@ -233,7 +184,15 @@ impl MembershipAttack for ClassifierAttack {
             .targets
             .iter()
             .enumerate()
-            .map(|(set, target)| self.outcome(set, target, &trained, &resolved))
+            .map(|(set, target)| {
+                let verdict = Verdict {
+                    trained: &trained,
+                    set,
+                    last_epoch: resolved.last_epoch,
+                    per_record: &|scores| scores.iter().map(|&s| f64::from(s)).collect(),
+                };
+                verdict.outcome(self, target)
+            })
             .collect()
     }
 }
@@ -247,7 +206,7 @@ mod tests {
     use redmask_train::ClassifierTrainConfig;
 
     use super::*;
-    use crate::membership::{Shadow, TargetRole};
+    use crate::membership::{Shadow, Target, TargetRole};
     use crate::testing::{Discs, Memoriser, part};
 
     fn outcomes(
