@@ -130,7 +130,11 @@ fn bomb(side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, side, side);
     encoder.set_color(png::ColorType::Rgb);
-    drop(encoder.write_header().unwrap());
+    let mut writer = encoder.write_header().unwrap();
+    writer
+        .write_chunk(png::chunk::IDAT, &[0x78, 0x9c, 0x03, 0x00])
+        .unwrap();
+    drop(writer);
     bytes
 }
 

@@ -64,7 +64,7 @@ fn an_unknown_key_is_named_with_its_line() {
     let text = problem("epochs = 3", "epocs = 3");
     assert!(text.contains("epocs") && text.contains("line 23"), "{text}");
     let text = problem("bind = ", "binds = ");
-    assert!(text.contains("binds") && text.contains("line 9"), "{text}");
+    assert!(text.contains("binds") && text.contains("line 10"), "{text}");
 }
 
 #[test]
