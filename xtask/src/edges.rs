@@ -8,29 +8,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redmask-core", &[]),
     ("redmask-metrics", &["core"]),
     ("redmask-data", &["core"]),
-    ("redmask-poison", &["core", "data", "metrics"]),
     ("redmask-nn", &["core"]),
     ("redmask-train", &["core", "metrics", "data", "nn"]),
     (
         "redmask-attacks",
-        &["core", "metrics", "data", "poison", "nn", "train"],
+        &["core", "metrics", "data", "nn", "train"],
     ),
     (
         "redmask-defences",
-        &["core", "metrics", "data", "poison", "nn", "train"],
+        &["core", "metrics", "data", "nn", "train"],
     ),
     ("redmask-report", &["core"]),
     (
         "redmask-lab",
         &[
-            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
+            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report",
         ],
     ),
     (
         "redmask",
         &[
-            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
-            "lab",
+            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report", "lab",
         ],
     ),
     ("xtask", &[]),

@@ -2,7 +2,7 @@
 //!
 //! Integers throughout, so a pixel on the edge of a band is in it or out of it, never nearly. Written by hand because a
 //! trigger's place depends on exact ties, and because every poisoned image needs one (imageproc's transform returns `f64`
-//! and runs on one thread; `redmask-poison`'s benchmark has the figures).
+//! and runs on one thread).
 
 use rayon::prelude::*;
 

@@ -1,1 +1,0 @@
-//! Backdoor poisoning as one grammar: trigger, placement, relabelling, selection.
