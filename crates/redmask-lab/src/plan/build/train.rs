@@ -1,0 +1,78 @@
+//! Training stages: one for each network, training set and seed, shared by everything that needs it.
+
+use redmask_core::Result;
+use serde_json::json;
+
+use super::{Builder, Repetition};
+use crate::deal::{Dealt, Side};
+use crate::plan::{ModelUse, Stage, Task, TrainTask, Trained, Work};
+use crate::store::{StageKey, StageKind};
+
+impl Builder<'_> {
+    pub(super) fn train(
+        &mut self,
+        repetition: &Repetition,
+        model: &ModelUse,
+        side: Side,
+    ) -> Result<(Trained, Dealt)> {
+        let table = self.data.dataset.class_table();
+        let network = self.recipe.network[&model.model.network]
+            .clone()
+            .for_data(table.len(), self.data.dataset.channels());
+        let epochs = self.recipe.epochs(&model.model);
+        let mut training = self.recipe.training.clone();
+        training.epochs = epochs;
+        training.keep_epochs = self
+            .kept_epochs
+            .get(&format!("{:?}", model.model))
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|&epoch| epoch < epochs)
+            .collect();
+        let dealt =
+            repetition
+                .deal
+                .records(side, model.train_records, self.recipe.split.held_out)?;
+        let seed = side.seed(&repetition.root).child("train");
+        let initial = self.weights.get(&model.model.network).cloned();
+        let key = StageKey::derive(
+            StageKind::Train,
+            &json!({
+                "network": network,
+                "training": training,
+                "size": self.data.size,
+                "initial": initial.as_ref().map(|w| w.hash),
+            }),
+            &self.inputs_of(&dealt)?,
+            Some(&seed),
+        )?;
+        let stage = self.intern(Stage {
+            key,
+            label: format!(
+                "train {} on {} records, {}, seed {}",
+                model.model.network,
+                model.train_records,
+                side.describe(),
+                repetition.seed
+            ),
+            work: Work::training(&network, self.data.size, model.train_records, &training),
+            task: Task::Train(Box::new(TrainTask {
+                network_name: model.model.network.clone(),
+                network,
+                training,
+                initial,
+                side,
+                dealt: dealt.clone(),
+                root: repetition.seed,
+                seed,
+            })),
+            inputs: Vec::new(),
+        });
+        let trained = Trained {
+            stage,
+            epoch: model.epoch,
+        };
+        Ok((trained, dealt))
+    }
+}
