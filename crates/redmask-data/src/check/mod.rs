@@ -1,5 +1,6 @@
 //! What is wrong with a data set, found before hours of compute.
 
+mod grouping;
 mod phash;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,9 @@ pub struct CheckReport {
     pub unlabelled: Vec<SampleId>,
     /// Pictures that look alike although a split by group may separate them.
     pub near_duplicates: Vec<NearDuplicate>,
+    /// What would keep the near-duplicates together: sets of records that should be one group each, whole groups of the
+    /// data set joined by what looks alike in them. A reader's rule (`[groups]` of the reader `folder`) can say so.
+    pub suggested_groups: Vec<Vec<SampleId>>,
     /// Groups with records in more than one published split.
     pub leaking_groups: Vec<LeakingGroup>,
 }
@@ -198,6 +202,7 @@ pub fn check(
             .entry(dataset.id(index).split().to_owned())
             .or_insert(0) += 1;
     }
+    let near_duplicates = duplicates_within(dataset, &hashes, *options);
     Ok(CheckReport {
         records: dataset.len(),
         unreadable,
@@ -210,7 +215,8 @@ pub fn check(
         classes,
         ignored: share(pixels[IGNORE as usize], total),
         unlabelled,
-        near_duplicates: duplicates_within(dataset, &hashes, *options),
+        suggested_groups: grouping::suggest(dataset, &near_duplicates),
+        near_duplicates,
         leaking_groups: leaking_groups(dataset),
     })
 }

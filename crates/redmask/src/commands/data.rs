@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 
+use redmask::core::SampleId;
 use redmask::data::{
     CheckOptions, CheckReport, OpenOptions as ReadOptions, PreviewOptions, check, open, preview,
     reader_table,
@@ -152,6 +153,17 @@ fn render(report: &CheckReport) -> String {
                     "{} and {} ({} bits, correlation {:.3}{across})",
                     pair.a, pair.b, pair.distance, pair.correlation
                 )
+            })
+            .collect(),
+    );
+    list(
+        "suggested groups, so that no split separates them",
+        report
+            .suggested_groups
+            .iter()
+            .map(|set| {
+                let ids: Vec<&str> = set.iter().map(SampleId::as_str).collect();
+                ids.join(", ")
             })
             .collect(),
     );
