@@ -8,6 +8,7 @@
 mod ci;
 mod edges;
 mod generate;
+mod record;
 mod sizes;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ cargo xtask COMMAND
   ci                 format, lints, docs, edges, sizes, generated files, tests (what .ci/run runs)
   edges              check the crates' dependencies against the allowed-edge table
   sizes              list Rust files over 500 lines; fail over 800
+  record OUT FILE    write what a finished run measured as Markdown, for docs/results
   generate [--check] write docs/reference/cli.md from the binary's help (or check that it is current)
 ";
 
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(),
         Some("edges") => edges::check(),
         Some("sizes") => sizes::check(),
+        Some("record") => record::run(&args[1..]),
         Some("generate") => generate::run(args.iter().any(|a| a == "--check")),
         Some("help") | None => {
             print!("{HELP}");
