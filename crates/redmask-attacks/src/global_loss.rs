@@ -55,8 +55,15 @@ impl GlobalLoss {
     /// An attack with this configuration.
     ///
     /// # Errors
-    /// [`Error::Config`] if `paper_compat` is asked for with another signal than the Dice loss.
+    /// [`Error::Config`] if `paper_compat` is asked for with another signal than the Dice loss, or the signal is not one of
+    /// a model's scores.
     pub fn new(mut config: GlobalLossConfig) -> Result<Self> {
+        if config.signal == Signal::GradientNorm {
+            return Err(Error::config(
+                "signal",
+                "gradient_norm is no signal of a model's scores; a pool collects it",
+            ));
+        }
         if config.paper_compat {
             if config.signal != Signal::Dice {
                 return Err(Error::config(

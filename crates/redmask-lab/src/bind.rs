@@ -110,7 +110,7 @@ pub fn bind(recipe: &Recipe, bindings: &[Binding]) -> Result<BoundData> {
     };
     let mut spec = spec.clone();
     if matches!(spec.location, Location::Seed(_)) && !spec.options.contains_key("count") {
-        let count = recipe.split.needed(recipe.largest_train()?);
+        let count = recipe.needed()?;
         spec.options.insert("count".to_owned(), count.to_string());
     }
     let options = OpenOptions {

@@ -18,6 +18,10 @@ pub enum Side {
     Victim,
     /// The adversary; the number tells shadow models apart.
     Shadow(u32),
+    /// A model of a pool, by its number; each is a target and the shadow of others.
+    Pool(u32),
+    /// A model that saw no audited record.
+    Null,
 }
 
 impl Side {
@@ -27,6 +31,8 @@ impl Side {
             Self::Victim => "victim".to_owned(),
             Self::Shadow(0) => "shadow".to_owned(),
             Self::Shadow(i) => format!("shadow {}", i + 1),
+            Self::Pool(i) => format!("pool model {i}"),
+            Self::Null => "null victim".to_owned(),
         }
     }
 
@@ -35,6 +41,8 @@ impl Side {
         match self {
             Self::Victim => root.child("victim"),
             Self::Shadow(i) => root.child("shadow").index(i.into()),
+            Self::Pool(i) => root.child("pool").index(i.into()),
+            Self::Null => root.child("pool").child("null"),
         }
     }
 }
@@ -123,6 +131,7 @@ impl Deal {
         let half = match side {
             Side::Victim => Some(&self.victim),
             Side::Shadow(i) => self.shadows.get(i as usize),
+            Side::Pool(_) | Side::Null => None,
         };
         let half = half.ok_or_else(|| Error::Internal(format!("no side {}", side.describe())))?;
         half.cut(train, held_out).ok_or_else(|| {
@@ -165,7 +174,7 @@ impl Half {
 
 /// Whole groups in a seeded order of which every stretch holds its share of each stratum (see [`stratum`]): a drive or a
 /// hospital is spread over all sides.
-fn stratified_order(dataset: &dyn SegDataset, seed: &Seed) -> Vec<Vec<usize>> {
+pub(crate) fn stratified_order(dataset: &dyn SegDataset, seed: &Seed) -> Vec<Vec<usize>> {
     let mut strata: BTreeMap<String, BTreeMap<GroupId, Vec<usize>>> = BTreeMap::new();
     for i in 0..dataset.len() {
         let group = dataset.group(i);
@@ -203,22 +212,20 @@ pub struct SideFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
+pub(crate) mod numbered {
     use redmask_core::{ClassKind, ClassTable, Fingerprint, Sample};
 
     use super::*;
 
     /// `n` records in groups of `per_group`; nothing to decode.
-    struct Numbered {
+    pub(crate) struct Numbered {
         n: usize,
         per_group: usize,
         table: ClassTable,
     }
 
     impl Numbered {
-        fn new(n: usize, per_group: usize) -> Self {
+        pub(crate) fn new(n: usize, per_group: usize) -> Self {
             let rows = [
                 ("a", [0; 3], ClassKind::Stuff),
                 ("b", [1; 3], ClassKind::Thing),
@@ -255,6 +262,14 @@ mod tests {
             Fingerprint::of(b"numbered")
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::numbered::Numbered;
+    use super::*;
 
     fn config(train: usize, held_out: usize) -> SplitConfig {
         SplitConfig {

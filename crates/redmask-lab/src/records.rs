@@ -37,6 +37,11 @@ impl Records {
         self.source.as_ref()
     }
 
+    /// The same, to share.
+    pub(crate) fn source_arc(&self) -> Arc<dyn SegDataset> {
+        self.source.clone()
+    }
+
     fn decoded(&self, session: &Session) -> Result<Arc<dyn SegDataset>> {
         if let Some(decoded) = self.decoded.get() {
             return Ok(decoded.clone());
@@ -62,7 +67,7 @@ impl Records {
         })
     }
 
-    fn subset(&self, records: &[usize], session: &Session) -> Result<Subset> {
+    pub(crate) fn subset(&self, records: &[usize], session: &Session) -> Result<Subset> {
         let places: BTreeMap<usize, usize> =
             self.used.iter().enumerate().map(|(i, &r)| (r, i)).collect();
         let indices = records

@@ -17,7 +17,7 @@ use crate::plan::{Plan, plan};
 use crate::provenance::{RunFacts, provenance};
 use crate::recipe::Recipe;
 use crate::records::Records;
-use crate::results::{Setting, pictures};
+use crate::results::{RECORDS, Setting, pictures};
 use crate::stages::{REPORT_DATA, RESULTS, Workshop};
 use crate::store::{StageKind, Store, find, has_partial};
 use crate::weights::InitialWeights;
@@ -174,6 +174,9 @@ fn run_in(
         started,
         threads: rayon::current_num_threads(),
     });
+    if tabulated.has(RECORDS) {
+        out.write(RECORDS, &tabulated.read(RECORDS)?)?;
+    }
     let mut data: ReportData = tabulated.read_json(REPORT_DATA)?;
     if experiment.show_members {
         pictures::add(&workshop, &mut data)?;

@@ -186,6 +186,21 @@ impl MembershipOutcome {
     ) -> Result<Self> {
         let mut records = side(target.members, true, members)?;
         records.extend(side(target.non_members, false, non_members)?);
+        let null_victim = target.role == TargetRole::NullVictim;
+        Self::of_records(attack, threat_model, null_victim, records, decision)
+    }
+
+    /// An outcome of records that are scored already, for attacks on signals that were collected earlier.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] naming the record if a score is not finite.
+    pub fn of_records(
+        attack: &str,
+        threat_model: ThreatModel,
+        null_victim: bool,
+        records: Vec<RecordScore>,
+        decision: Decision,
+    ) -> Result<Self> {
         if let Some(record) = records.iter().find(|r| !r.score.is_finite()) {
             return Err(Error::numeric(
                 format!("the {attack} score of {}", record.id),
@@ -194,7 +209,7 @@ impl MembershipOutcome {
         }
         Ok(Self {
             attack: attack.to_owned(),
-            null_victim: target.role == TargetRole::NullVictim,
+            null_victim,
             threat_model,
             records,
             decision,

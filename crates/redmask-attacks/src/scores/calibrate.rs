@@ -7,10 +7,11 @@ use super::matrix::{Population, ScoreInput, missing};
 use crate::membership::{Decision, ThresholdSource, best_balanced_threshold};
 
 /// Makes each of the first `targets` shadows the target in turn, scores the records against the other shadows, and
-/// returns the threshold with the best balanced accuracy over all of them.
+/// returns the threshold with the best balanced accuracy over all of them. A shadow trained on exactly the records that
+/// the one in turn did not see is left out too, as it would be for a target.
 ///
 /// # Errors
-/// If there are fewer than two shadows, or the attack cannot do with one fewer.
+/// If there are fewer than two shadows, or the attack cannot do with one or two fewer.
 pub fn calibrate(
     attack: &dyn ScoreAttack,
     input: &ScoreInput<'_>,
@@ -26,11 +27,14 @@ pub fn calibrate(
     }
     let (mut members, mut others) = (Vec::new(), Vec::new());
     for model in 0..shadows.models().min(targets) {
-        let (target, rest) = (shadows.column(model), shadows.without(model));
+        let left_out: Vec<usize> = (0..shadows.models())
+            .filter(|&other| other == model || shadows.are_complements(model, other))
+            .collect();
+        let (target, rest) = (shadows.column(model), shadows.without_all(&left_out));
         let left = input.population.map(|population| {
             let columns = population
                 .shadows
-                .map(|s| (s.column(model), s.without(model)));
+                .map(|s| (s.column(model), s.without_all(&left_out)));
             (population, columns)
         });
         let population = left.as_ref().map(|(population, columns)| Population {
@@ -40,7 +44,7 @@ pub fn calibrate(
         });
         let scores = attack.scores(&ScoreInput {
             target: &target,
-            shadows: Some(&rest),
+            shadows: (rest.models() > 0).then_some(&rest),
             population,
             descriptors: input.descriptors,
         })?;

@@ -92,11 +92,16 @@ impl ShadowScores {
 
     /// The same records without one model.
     pub(crate) fn without(&self, model: usize) -> Self {
-        let kept = |i: &usize| i % self.models != model;
+        self.without_all(&[model])
+    }
+
+    /// The same records without some models, all different.
+    pub(crate) fn without_all(&self, models: &[usize]) -> Self {
+        let kept = |i: &usize| !models.contains(&(i % self.models));
         let cells: Vec<usize> = (0..self.inside.len()).filter(kept).collect();
         Self {
             records: self.records,
-            models: self.models - 1,
+            models: self.models - models.len(),
             dims: self.dims,
             values: cells
                 .iter()
@@ -105,6 +110,12 @@ impl ShadowScores {
                 .collect(),
             inside: cells.iter().map(|&i| self.inside[i]).collect(),
         }
+    }
+
+    /// Whether two models were trained on opposite sides of every record, so that what one saw says what the other did
+    /// not.
+    pub(crate) fn are_complements(&self, a: usize, b: usize) -> bool {
+        a != b && (0..self.records).all(|r| self.is_inside(r, a) != self.is_inside(r, b))
     }
 
     /// The signals under one model `[records, dims]`, as if it were the target.

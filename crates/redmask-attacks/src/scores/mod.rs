@@ -2,7 +2,7 @@
 //!
 //! A record's signal under the target is judged against the same record's signals under shadow models that did and did
 //! not see it ([`Lira`], [`Rmia`], [`AttackR`], [`Difficulty`]), or against other records under the same target
-//! ([`AttackP`], [`QuantileRegression`]). Reduce an image to a signal first ([`crate::signals`]); statistics then run
+//! ([`AttackP`], [`QuantileRegression`]), or weighed with other signals ([`SignalCombination`]). Reduce an image to a signal first ([`crate::signals`]); statistics then run
 //! over models, never over pixels.
 //!
 //! Signals are oriented: higher means more likely a member. [`Rmia`] reads its signal as a log-likelihood and so wants
@@ -12,11 +12,13 @@
 mod attack_p;
 mod attack_r;
 mod calibrate;
+mod combination;
 mod difficulty;
 mod lira;
 mod matrix;
 mod quantile_regression;
 mod rmia;
+mod threshold;
 
 use std::fmt::Debug;
 
@@ -25,11 +27,13 @@ use redmask_core::{Result, ThreatModel};
 pub use attack_p::AttackP;
 pub use attack_r::{AttackR, Tail};
 pub use calibrate::calibrate;
+pub use combination::SignalCombination;
 pub use difficulty::Difficulty;
 pub use lira::{Centre, Lira, Side, Variance, offline_probability};
 pub use matrix::{Population, ScoreInput, ShadowScores};
 pub use quantile_regression::QuantileRegression;
 pub use rmia::{PopulationPrior, Rmia, choose_offline_a};
+pub use threshold::SignalThreshold;
 
 /// An attack that turns signals into membership scores.
 pub trait ScoreAttack: Debug + Send + Sync {

@@ -177,10 +177,10 @@ impl Rmia {
 }
 
 /// The `offline_a` of the grid 0, 0.1, ..., 1 with the highest mean AUC when each shadow in turn is the target and the
-/// others its references. Shadow data only.
+/// others its references, those trained on exactly the other records left out. Shadow data only.
 ///
 /// # Errors
-/// If there are fewer than two shadows, or a shadow saw all or none of the records.
+/// If there are fewer than two shadows, too few are left as references, or a shadow saw all or none of the records.
 pub fn choose_offline_a(attack: &Rmia, input: &ScoreInput<'_>) -> Result<f64> {
     let shadows = input.shadows("rmia")?;
     let population = input.population("rmia")?;
@@ -203,8 +203,14 @@ pub fn choose_offline_a(attack: &Rmia, input: &ScoreInput<'_>) -> Result<f64> {
         };
         let mut total = 0.0;
         for model in 0..shadows.models() {
+            let left_out: Vec<usize> = (0..shadows.models())
+                .filter(|&other| other == model || shadows.are_complements(model, other))
+                .collect();
             let (target, pivots) = (shadows.column(model), population.column(model));
-            let (rest, population_rest) = (shadows.without(model), population.without(model));
+            let (rest, population_rest) = (
+                shadows.without_all(&left_out),
+                population.without_all(&left_out),
+            );
             let scores = attack.scores(&ScoreInput {
                 target: &target,
                 shadows: Some(&rest),

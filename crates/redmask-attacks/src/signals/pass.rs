@@ -188,6 +188,7 @@ impl Sums {
             pixel_accuracy: self.agreement.pixel_accuracy(),
             mean_iou: self.agreement.mean_iou(),
             boundary_f1: boundary_f1(distance, &found, self.config.boundary_radius),
+            gradient_norm: None,
         })
     }
 

@@ -40,6 +40,9 @@ pub struct RecordSignals {
     pub mean_iou: f64,
     /// S11: F1 of label changes found within the boundary radius; 1 where neither map has one.
     pub boundary_f1: f64,
+    /// S13: norm of the record's gradient, where [`super::gradient_norms`] was run beside the pass over the scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
 }
 
 /// A scalar signal, oriented as a membership score: higher means more likely a member.
@@ -76,10 +79,13 @@ pub enum Signal {
     MeanIou,
     /// S11.
     BoundaryF1,
+    /// S13: the negated logarithm of the norm. NaN where no gradient was taken; not among [`Signal::ALL`], which the scores
+    /// alone give.
+    GradientNorm,
 }
 
 impl Signal {
-    /// Every scalar signal.
+    /// Every scalar signal of a model's scores.
     pub const ALL: [Self; 15] = [
         Self::Loss,
         Self::Dice,
@@ -116,6 +122,7 @@ impl Signal {
             Self::PixelAccuracy => "pixel_accuracy",
             Self::MeanIou => "mean_iou",
             Self::BoundaryF1 => "boundary_f1",
+            Self::GradientNorm => "gradient_norm",
         }
     }
 
@@ -135,6 +142,7 @@ impl Signal {
             | Self::BoundaryMargin
             | Self::Entropy
             | Self::ModifiedEntropy => Access::Scores,
+            Self::GradientNorm => Access::Gradients,
             _ => Access::Labels,
         }
     }
@@ -157,6 +165,9 @@ impl Signal {
             Self::PixelAccuracy => signals.pixel_accuracy,
             Self::MeanIou => signals.mean_iou,
             Self::BoundaryF1 => signals.boundary_f1,
+            Self::GradientNorm => signals
+                .gradient_norm
+                .map_or(f64::NAN, |norm| -norm.max(1e-30).ln()),
         }
     }
 }

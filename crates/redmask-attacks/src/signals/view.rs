@@ -9,13 +9,23 @@ use redmask_data::Transform;
 ///
 /// Transformed records have identifiers of their own, so that a predictor that looks saved predictions up by identifier
 /// reports them as missing instead of answering for the original.
-pub(crate) struct View<'a> {
+pub struct View<'a> {
     data: &'a dyn SegDataset,
     transform: Transform,
 }
 
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View")
+            .field("records", &self.data.len())
+            .field("transform", &self.transform)
+            .finish()
+    }
+}
+
 impl<'a> View<'a> {
-    pub(crate) fn new(data: &'a dyn SegDataset, transform: Transform) -> Self {
+    /// `data` as `transform` shows it.
+    pub fn new(data: &'a dyn SegDataset, transform: Transform) -> Self {
         Self { data, transform }
     }
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod estimate;
+mod pool;
 mod stage;
 
 use crate::deal::Dealt;
@@ -9,6 +10,7 @@ use crate::recipe::{ModelConfig, ModelRef};
 
 pub use build::plan;
 pub use estimate::{Estimate, Estimator, StageState, Work};
+pub use pool::{PoolCell, PoolRun, PoolSplitTask, ScoreTask, SignalTask, attack_id, target_key};
 pub use stage::{
     AttackTarget, AttackTask, BlindTask, PredictTask, SplitTask, Stage, Task, TrainTask, Trained,
 };
@@ -24,6 +26,10 @@ pub struct Plan {
     pub qualities: Vec<QualityCell>,
     /// The blind controls.
     pub blinds: Vec<BlindCell>,
+    /// The attacks on pools.
+    pub pool_cells: Vec<PoolCell>,
+    /// The pools, seed by seed.
+    pub pool_runs: Vec<PoolRun>,
     /// The root seeds, in order.
     pub seeds: Vec<u64>,
 }
@@ -70,6 +76,10 @@ pub struct ModelUse {
 pub struct QualityCell {
     /// The victim.
     pub victim: ModelUse,
+    /// The pool whose targets they are, by position in the recipe.
+    pub pool: Option<usize>,
+    /// The seeds; of a pool, see [`target_key`].
+    pub seeds: Vec<u64>,
     /// The predict stage of each seed.
     pub stages: Vec<usize>,
     /// The training stage of each seed.
@@ -81,6 +91,10 @@ pub struct QualityCell {
 pub struct BlindCell {
     /// Training records of the victims it concerns.
     pub train_records: usize,
+    /// The pool whose targets they are, by position in the recipe.
+    pub pool: Option<usize>,
+    /// The seeds; of a pool, see [`target_key`].
+    pub seeds: Vec<u64>,
     /// The control stage of each seed.
     pub stages: Vec<usize>,
 }

@@ -8,8 +8,9 @@ use redmask_nn::network::NetworkConfig;
 use redmask_train::TrainConfig;
 
 use crate::deal::{Dealt, Side};
-use crate::plan::Work;
+use crate::plan::{PoolSplitTask, ScoreTask, SignalTask, Work};
 use crate::recipe::AttackConfig;
+use crate::replicas::Replicas;
 use crate::store::StageKey;
 use crate::weights::InitialWeights;
 
@@ -33,10 +34,16 @@ pub struct Stage {
 pub enum Task {
     /// Writes who got which records.
     Split(SplitTask),
+    /// Writes who of a pool got which records.
+    PoolSplit(PoolSplitTask),
     /// Trains a segmentation network.
     Train(Box<TrainTask>),
     /// Measures a network on its members and its held-out records.
     Predict(PredictTask),
+    /// Reduces records to signals under a network.
+    Signal(SignalTask),
+    /// Scores the records of a pool's targets by their signals.
+    Score(ScoreTask),
     /// Fits an attack on shadows and scores the records of its targets.
     Attack(AttackTask),
     /// Tells members from non-members without a model.
@@ -67,6 +74,8 @@ pub struct TrainTask {
     pub side: Side,
     /// Its records.
     pub dealt: Dealt,
+    /// Mislabelled copies behind its training records.
+    pub replicas: Option<Replicas>,
     /// The root seed of the repetition.
     pub root: u64,
     /// The training's own seed.
@@ -134,7 +143,9 @@ impl Task {
     /// Positions in the data set of every record that the stage decodes.
     pub fn records(&self) -> BTreeSet<usize> {
         let dealt: Vec<&Dealt> = match self {
-            Self::Split(_) | Self::Tabulate => Vec::new(),
+            Self::Split(_) | Self::PoolSplit(_) | Self::Tabulate => Vec::new(),
+            Self::Signal(task) => return task.records.iter().copied().collect(),
+            Self::Score(task) => return task.records(),
             Self::Train(task) => vec![&task.dealt],
             Self::Predict(task) => vec![&task.dealt],
             Self::Attack(task) => task

@@ -30,6 +30,11 @@ static BUILTINS: &[Builtin] = recipes![
     "chobola/figure-3",
     "chobola/figure-4",
     "chobola/epochs",
+    "redmask/kvasir-pool",
+    "redmask/curve-train-records",
+    "redmask/curve-width",
+    "truth-serum/replicas",
+    "truth-serum/street",
 ];
 
 /// Every recipe that ships with Redmask, in the order of the documentation.

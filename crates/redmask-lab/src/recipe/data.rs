@@ -24,7 +24,7 @@ pub struct DataRole {
 ///
 /// The shuffled groups are cut into a victim's half and a shadow's half. In each half, training sets are taken from
 /// the front and held-out sets from the back, so a sweep over training-set sizes keeps its held-out records, and equal
-/// sizes mean equal records in every recipe.
+/// sizes mean equal records in every recipe. A recipe of pools alone says no more than which data it takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitConfig {
@@ -34,8 +34,10 @@ pub struct SplitConfig {
     #[serde(default)]
     pub pool: Option<usize>,
     /// Records the victim trains on.
+    #[serde(default)]
     pub train: usize,
     /// Records held out from the victim, and from its shadow.
+    #[serde(default)]
     pub held_out: usize,
     /// Shadow models; the second and later ones draw their training sets anew from the shadow's half.
     #[serde(default = "one")]

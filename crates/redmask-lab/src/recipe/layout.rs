@@ -46,6 +46,17 @@ pub enum FigureConfig {
         /// The condition written beside each point.
         label: String,
     },
+    /// A metric of every attack on pools against a numeric condition: `shadows`, `train_records`, `width`, `copies`.
+    Sweep {
+        /// Anchor in the report.
+        id: String,
+        /// Heads the figure.
+        title: String,
+        /// The condition on the horizontal axis.
+        x: String,
+        /// The last part of the measurement's name, such as `auc`.
+        metric: String,
+    },
 }
 
 /// Numbers as a paper prints them: some columns say under which conditions, the others (dotted names) what was measured.

@@ -9,7 +9,9 @@ mod builtin;
 mod data;
 mod layout;
 mod model;
+mod pool;
 mod profile;
+mod score;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +28,11 @@ pub use builtin::{Builtin, builtins};
 pub use data::{DataRole, SplitConfig};
 pub use layout::{FigureConfig, PublishedTable, TableConfig};
 pub use model::{ModelConfig, ModelRef};
+pub use pool::PoolConfig;
 pub use profile::AS_WRITTEN;
+pub use score::{
+    AttackRConfig, DifficultyConfig, LiraConfig, RmiaConfig, ScalarConfig, ScoreConfig,
+};
 pub use source::RecipeSource;
 
 /// The recipe format that this build reads.
@@ -65,7 +71,11 @@ pub struct Recipe {
     /// Attacks by name.
     pub attack: BTreeMap<String, AttackConfig>,
     /// What is attacked with what.
+    #[serde(default)]
     pub audit: Vec<AuditConfig>,
+    /// Pools of models for attacks across models.
+    #[serde(default)]
+    pub pool: Vec<PoolConfig>,
     /// Controls.
     #[serde(default)]
     pub control: ControlConfig,
@@ -261,14 +271,16 @@ impl Recipe {
     /// As [`Recipe::model`].
     pub fn models_in_use(&self) -> Result<Vec<(ModelConfig, BTreeSet<u32>)>> {
         let mut models: Vec<(ModelConfig, BTreeSet<u32>)> = Vec::new();
-        for audit in &self.audit {
-            for reference in audit.victims.iter().chain(&audit.shadows) {
-                let model = self.model(&reference.model)?;
-                let epoch = reference.epoch.unwrap_or(self.epochs(&model));
-                match models.iter_mut().find(|(m, _)| *m == model) {
-                    Some((_, epochs)) => _ = epochs.insert(epoch),
-                    None => models.push((model, BTreeSet::from([epoch]))),
-                }
+        let audits = self.audit.iter();
+        let references = audits
+            .flat_map(|audit| audit.victims.iter().chain(&audit.shadows))
+            .chain(self.pool.iter().map(|pool| &pool.model));
+        for reference in references {
+            let model = self.model(&reference.model)?;
+            let epoch = reference.epoch.unwrap_or(self.epochs(&model));
+            match models.iter_mut().find(|(m, _)| *m == model) {
+                Some((_, epochs)) => _ = epochs.insert(epoch),
+                None => models.push((model, BTreeSet::from([epoch]))),
             }
         }
         Ok(models)
@@ -282,6 +294,20 @@ impl Recipe {
         let models = self.models_in_use()?;
         let sizes = models.iter().map(|(m, _)| self.train_records(m));
         Ok(sizes.max().unwrap_or(self.split.train))
+    }
+
+    /// Records that the data set must have, for the audits and for the pools.
+    ///
+    /// # Errors
+    /// As [`Recipe::model`].
+    pub fn needed(&self) -> Result<usize> {
+        let audits = if self.audit.is_empty() {
+            0
+        } else {
+            self.split.needed(self.largest_train()?)
+        };
+        let pools = self.pool.iter().map(PoolConfig::needed);
+        Ok(pools.max().unwrap_or(0).max(audits))
     }
 
     /// Checks what types cannot: that every name means something and every number is usable.
@@ -322,13 +348,18 @@ impl Recipe {
             attack.validate()?;
         }
         self.validate_audits()?;
-        self.split.validate(self.largest_train()?)?;
+        if !self.audit.is_empty() {
+            self.split.validate(self.largest_train()?)?;
+        }
+        for (i, pool) in self.pool.iter().enumerate() {
+            pool.validate(&format!("pool[{i}]"), self)?;
+        }
         self.validate_statistics()?;
         self.validate_layout()
     }
 
     fn validate_audits(&self) -> Result<()> {
-        if self.audit.is_empty() {
+        if self.audit.is_empty() && self.pool.is_empty() {
             return Err(Error::config("audit", "the recipe audits nothing"));
         }
         for (i, audit) in self.audit.iter().enumerate() {
@@ -348,6 +379,13 @@ impl Recipe {
                 ));
             }
             for name in &audit.attacks {
+                if self.attack.get(name).is_some_and(AttackConfig::needs_pool) {
+                    return Err(Error::config(
+                        at("attacks"),
+                        format!("`{name}` is an attack across models"),
+                    )
+                    .with_hint("name it in a [[pool]], which trains the models it needs"));
+                }
                 if !self.attack.contains_key(name) {
                     let known: Vec<&str> = self.attack.keys().map(String::as_str).collect();
                     return Err(Error::config(

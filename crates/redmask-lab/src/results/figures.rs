@@ -7,8 +7,8 @@ use redmask_report::schema::{
 };
 
 use crate::recipe::FigureConfig;
-use crate::results::Context;
 use crate::results::tables::{find, rows};
+use crate::results::{Context, pool};
 
 /// Points of a curve beyond this number cannot be told apart in print.
 const CURVE_POINTS: usize = 400;
@@ -77,7 +77,7 @@ pub(super) fn roc(context: &Context<'_>) -> Figure {
 }
 
 /// `[FPR, TPR]` of a curve, every k-th point if there are very many.
-fn thinned(roc: &Roc) -> Vec<[f64; 2]> {
+pub(super) fn thinned(roc: &Roc) -> Vec<[f64; 2]> {
     let rates: Vec<[f64; 2]> = roc
         .points()
         .iter()
@@ -99,7 +99,7 @@ fn thinned(roc: &Roc) -> Vec<[f64; 2]> {
 /// Losses of members and held-out records of the first victim, a panel for each seed.
 pub(super) fn losses(context: &Context<'_>) -> Figure {
     let plan = context.outcomes.plan;
-    let panels = plan
+    let panels = plan.qualities[0]
         .seeds
         .iter()
         .zip(&context.qualities[0])
@@ -141,6 +141,12 @@ pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Figure 
             y,
             label,
         } => scatter(context, id, title, [x, y, label]),
+        FigureConfig::Sweep {
+            id,
+            title,
+            x,
+            metric,
+        } => pool::sweep(context, id, title, x, metric),
     }
 }
 
@@ -227,7 +233,7 @@ fn scatter(context: &Context<'_>, id: &str, title: &str, [x, y, label]: [&str; 3
     }
 }
 
-fn metric_label(name: &str) -> String {
+pub(super) fn metric_label(name: &str) -> String {
     redmask_report::schema::Metric::of(name)
         .map_or_else(|| name.replace('_', " "), |m| m.label.to_owned())
 }

@@ -14,6 +14,10 @@ impl Setting<'_> {
         match id {
             "type_i" => "Type-I".to_owned(),
             "type_ii" => "Type-II".to_owned(),
+            "attack_p" => "Attack-P".to_owned(),
+            "attack_r" => "Attack-R".to_owned(),
+            other if other.starts_with("lira") => named("LiRA", &other[4..]),
+            other if other.starts_with("rmia") => named("RMIA", &other[4..]),
             other => {
                 let words = other.replace('_', " ");
                 let mut letters = words.chars();
@@ -49,4 +53,9 @@ impl Setting<'_> {
         }
         text
     }
+}
+
+/// An acronym with what follows it in the id: `LiRA online`.
+fn named(acronym: &str, rest: &str) -> String {
+    format!("{acronym}{}", rest.replace('_', " "))
 }

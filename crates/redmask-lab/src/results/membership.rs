@@ -32,12 +32,24 @@ pub(super) fn measure(
 ) -> Result<()> {
     let attack = &pairs[0].victim.attack;
     let conditions = conditions_of(setting, cell, attack);
-    let victims = statistics(setting, plan, pairs.iter().map(|p| Some(&p.victim)))?;
+    measure_pairs(setting, &plan.seeds, attack, &conditions, pairs, findings)
+}
+
+/// Measures an attack on a victim and on its null victim, under every seed, with these conditions.
+pub(super) fn measure_pairs(
+    setting: &Setting<'_>,
+    seeds: &[u64],
+    attack: &str,
+    conditions: &Conditions,
+    pairs: &[AttackPair],
+    findings: &mut Findings,
+) -> Result<()> {
+    let victims = statistics(setting, seeds, pairs.iter().map(|p| Some(&p.victim)))?;
     let prefix = format!("membership.{attack}");
-    push_fields(&prefix, &victims, &conditions, findings);
-    push_rates(setting, &prefix, &victims, &conditions, findings);
-    push_spreads(&prefix, plan, pairs, &conditions, findings);
-    for (seed, pair) in plan.seeds.iter().zip(pairs) {
+    push_fields(&prefix, &victims, conditions, findings);
+    push_rates(setting, &prefix, &victims, conditions, findings);
+    push_spreads(&prefix, seeds, pairs, conditions, findings);
+    for (seed, pair) in seeds.iter().zip(pairs) {
         for text in &pair.victim.diagnostics.warnings {
             findings.warnings.push(
                 Warning::new(
@@ -48,7 +60,7 @@ pub(super) fn measure(
             );
         }
     }
-    let nulls = statistics(setting, plan, pairs.iter().map(|p| p.null.as_ref()))?;
+    let nulls = statistics(setting, seeds, pairs.iter().map(|p| p.null.as_ref()))?;
     if nulls.len() == pairs.len() {
         let auc: Vec<(u64, Interval)> = nulls.iter().map(|(s, m)| (*s, m.auc)).collect();
         findings.measurements.push(
@@ -57,7 +69,7 @@ pub(super) fn measure(
                 Unit::Fraction,
                 &auc,
             )
-            .conditions(&conditions)
+            .conditions(conditions)
             .counts(counts(&nulls)),
         );
     } else {
@@ -72,13 +84,13 @@ pub(super) fn measure(
     Ok(())
 }
 
-fn statistics<'a>(
+pub(super) fn statistics<'a>(
     setting: &Setting<'_>,
-    plan: &Plan,
+    seeds: &[u64],
     outcomes: impl Iterator<Item = Option<&'a redmask_attacks::membership::MembershipOutcome>>,
 ) -> Result<Vec<(u64, MembershipStatistics)>> {
     let mut measured = Vec::new();
-    for (&seed, outcome) in plan.seeds.iter().zip(outcomes) {
+    for (&seed, outcome) in seeds.iter().zip(outcomes) {
         let Some(outcome) = outcome else { continue };
         let config = StatisticsConfig {
             replicates: setting.recipe.statistics.replicates,
@@ -90,7 +102,7 @@ fn statistics<'a>(
     Ok(measured)
 }
 
-fn counts(measured: &[(u64, MembershipStatistics)]) -> Counts {
+pub(super) fn counts(measured: &[(u64, MembershipStatistics)]) -> Counts {
     let first = &measured[0].1;
     Counts {
         members: Some(first.n_members as u64),
@@ -168,13 +180,12 @@ fn push_rates(
 /// How far the last epochs of an attack classifier swing: the mean over seeds, from the least to the largest value.
 fn push_spreads(
     prefix: &str,
-    plan: &Plan,
+    seeds: &[u64],
     pairs: &[AttackPair],
     conditions: &Conditions,
     findings: &mut Findings,
 ) {
-    let spreads: Option<Vec<(u64, EpochSpread)>> = plan
-        .seeds
+    let spreads: Option<Vec<(u64, EpochSpread)>> = seeds
         .iter()
         .zip(pairs)
         .map(|(&seed, pair)| Some((seed, pair.victim.diagnostics.last_epochs?)))

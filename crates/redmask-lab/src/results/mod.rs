@@ -7,6 +7,7 @@ mod labels;
 mod membership;
 mod outcomes;
 pub(crate) mod pictures;
+mod pool;
 mod published;
 mod seeds;
 mod statements;
@@ -15,18 +16,19 @@ mod utility;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redmask_core::Result;
+use redmask_core::{Result, SegDataset};
 use redmask_report::schema::{
     Block, Condition, Conditions, Measurement, ReportData, Results, Section, Warning,
 };
 
 use crate::bind::BoundData;
-use crate::plan::{Cell, ModelUse};
+use crate::plan::{Cell, ModelUse, Plan};
 use crate::recipe::Recipe;
 use crate::weights::InitialWeights;
 
 pub use outcomes::{AttackPair, Outcomes};
 pub(crate) use outcomes::{BLIND, OUTCOMES, QUALITY};
+pub(crate) use pool::RECORDS;
 
 /// What stays the same over all measurements of a run.
 #[derive(Debug, Clone)]
@@ -78,13 +80,19 @@ pub struct Tabulated {
     pub results: Results,
     /// For `report-data.json`.
     pub report: ReportData,
+    /// For `records.csv`, of pools.
+    pub records: Option<String>,
 }
 
-/// Measures everything that the stages of a plan left, and lays it out.
+/// Measures everything that the stages of a plan left, and lays it out. Identifiers of records come from `dataset`.
 ///
 /// # Errors
 /// If an outcome is missing or damaged, or the recipe's published numbers are ambiguous.
-pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabulated> {
+pub fn tabulate(
+    setting: &Setting<'_>,
+    outcomes: &Outcomes<'_>,
+    dataset: &dyn SegDataset,
+) -> Result<Tabulated> {
     let plan = outcomes.plan;
     let mut findings = Findings::default();
     let mut pairs = Vec::with_capacity(plan.cells.len());
@@ -104,7 +112,7 @@ pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabula
             .iter()
             .map(|&at| outcomes.quality(at))
             .collect::<Result<Vec<_>>>()?;
-        utility::measure(setting, plan, cell, &of_seeds, &mut findings)?;
+        utility::measure(setting, cell, &of_seeds, &mut findings)?;
         qualities.push(of_seeds);
     }
     for cell in &plan.blinds {
@@ -113,7 +121,7 @@ pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabula
             .iter()
             .map(|&at| outcomes.blind(at))
             .collect::<Result<Vec<_>>>()?;
-        utility::measure_blind(setting, plan, cell, &of_seeds, &mut findings);
+        utility::measure_blind(setting, cell, &of_seeds, &mut findings);
     }
     if plan.blinds.is_empty() {
         findings.warnings.push(Warning::new(
@@ -121,7 +129,18 @@ pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabula
             "No blind control was run: members and non-members may differ by themselves.",
         ));
     }
-    warn_of_setting(setting, plan.seeds.len(), &mut findings);
+    let pools = plan
+        .pool_cells
+        .iter()
+        .map(|cell| {
+            let of_targets = pool::PoolOutcomes::read(outcomes, cell)?;
+            pool::measure(setting, cell, &of_targets, &mut findings)?;
+            Ok(of_targets)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let gaps = pool::gaps(setting, outcomes, &mut findings)?;
+    pool::warn(setting, plan, &mut findings);
+    warn_of_setting(setting, plan, &mut findings);
     published::attach(&setting.recipe.published, &mut findings.measurements)?;
     let results = Results::new(findings.measurements, findings.warnings)?;
 
@@ -131,18 +150,24 @@ pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabula
         results: &results,
         pairs: &pairs,
         qualities: &qualities,
+        pools: &pools,
     };
     let recipe = setting.recipe;
     let report = ReportData {
         subtitle: recipe.about.trim().replace('\n', " "),
         labels: recipe.labels.clone(),
         gates: recipe.fail_if.clone(),
-        attacks: statements::attacks(setting, &pairs),
+        attacks: statements::attacks(setting, &pairs, &pools),
         sections: sections(&context)?,
         ..ReportData::new(&recipe.title, &recipe.name, setting.profile)
     };
     report.check(&results)?;
-    Ok(Tabulated { results, report })
+    let records = pool::records_csv(setting, plan, dataset, &gaps, &pools);
+    Ok(Tabulated {
+        results,
+        report,
+        records,
+    })
 }
 
 /// Everything that tables and figures are made of.
@@ -154,6 +179,8 @@ pub(crate) struct Context<'a> {
     pairs: &'a [Vec<AttackPair>],
     /// By quality cell, by seed.
     qualities: &'a [Vec<crate::quality::Quality>],
+    /// By pool cell.
+    pools: &'a [pool::PoolOutcomes],
 }
 
 fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
@@ -176,12 +203,20 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
     if !paper.is_empty() {
         sections.push(section(
             "reproduced",
-            "Measured beside published",
+            if recipe.published.is_empty() {
+                "Results"
+            } else {
+                "Measured beside published"
+            },
             "",
             paper,
         ));
     }
-    sections.push(section(
+    if !context.pools.is_empty() {
+        sections.extend(pool::sections(context));
+    }
+    if !context.pairs.is_empty() {
+        sections.push(section(
         "attacks",
         "Attacks",
         "Every attack on every victim, with the smallest false positive rates that the records allow.",
@@ -190,13 +225,14 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             Block::Figure(figures::roc(context)),
         ],
     ));
-    sections.push(section(
+        sections.push(section(
         "controls",
         "Controls",
         "Both must be at chance. A blind control above it: the records differ by themselves. A null victim above it: the \
          attack measures something other than membership.",
         vec![Block::Table(tables::controls(context))],
     ));
+    }
     sections.push(section(
         "models",
         "Models",
@@ -207,7 +243,8 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             Block::Figure(curves::learning(context)?),
         ],
     ));
-    if let Some(records) = exposed::most_exposed(context) {
+    let exposed = (!context.pairs.is_empty()).then(|| exposed::most_exposed(context));
+    if let Some(records) = exposed.flatten() {
         sections.push(section(
             "exposed",
             "Most exposed records",
@@ -218,7 +255,7 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
     Ok(sections)
 }
 
-fn warn_of_setting(setting: &Setting<'_>, seeds: usize, findings: &mut Findings) {
+fn warn_of_setting(setting: &Setting<'_>, plan: &Plan, findings: &mut Findings) {
     let mut warn =
         |code: &str, message: String| findings.warnings.push(Warning::new(code, message));
     if let Some(expected) = &setting.substituted {
@@ -249,7 +286,8 @@ fn warn_of_setting(setting: &Setting<'_>, seeds: usize, findings: &mut Findings)
             ),
         );
     }
-    if seeds < 3 {
+    let seeds = plan.seeds.len();
+    if seeds < 3 && !plan.cells.is_empty() {
         warn(
             "few-seeds",
             format!(

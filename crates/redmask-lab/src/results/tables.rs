@@ -4,8 +4,8 @@ use redmask_report::schema::{Cell as TableCell, Conditions, Measurement, Results
 
 use crate::plan::Cell;
 use crate::recipe::TableConfig;
-use crate::results::utility::{HELD_OUT, MEMBERS};
-use crate::results::{Context, conditions_of, conditions_of_victim};
+use crate::results::utility::{HELD_OUT, MEMBERS, conditions_of_quality};
+use crate::results::{Context, conditions_of};
 
 /// The measurement of a row: its conditions may say less than the row, never something else. Where a measurement was
 /// made on several splits, the held-out one is meant.
@@ -22,7 +22,7 @@ pub(super) fn find<'a>(
     })
 }
 
-fn cell(results: &Results, name: &str, row: &Conditions) -> TableCell {
+pub(super) fn cell(results: &Results, name: &str, row: &Conditions) -> TableCell {
     match find(results, name, row) {
         Some(measurement) => TableCell::measured(measurement),
         None => TableCell::missing("not measured"),
@@ -213,7 +213,7 @@ pub(super) fn utility(context: &Context<'_>) -> Table {
         ],
     );
     for quality in &context.outcomes.plan.qualities {
-        let row = conditions_of_victim(context.setting, &quality.victim);
+        let row = conditions_of_quality(context.setting, quality);
         let on = |metric: &str, split: &str| {
             let mut row = row.clone();
             row.insert("split".to_owned(), split.into());

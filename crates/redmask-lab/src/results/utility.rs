@@ -5,8 +5,9 @@ use redmask_core::{Result, Seed};
 use redmask_metrics::{GroupedBootstrap, Groups, Interval};
 use redmask_report::schema::{Condition, Conditions, Counts, Unit, Warning};
 
-use crate::plan::{BlindCell, Plan, QualityCell};
+use crate::plan::{BlindCell, QualityCell};
 use crate::quality::{self, Quality, RecordQuality};
+use crate::results::pool::conditions_of_pool;
 use crate::results::seeds::combine;
 use crate::results::{Findings, Setting, conditions_of_victim};
 
@@ -18,12 +19,11 @@ pub(crate) const HELD_OUT: &str = "held-out";
 /// Measures a victim on its training and its held-out records, under every seed.
 pub(super) fn measure(
     setting: &Setting<'_>,
-    plan: &Plan,
     cell: &QualityCell,
     qualities: &[Quality],
     findings: &mut Findings,
 ) -> Result<()> {
-    let conditions = conditions_of_victim(setting, &cell.victim);
+    let conditions = conditions_of_quality(setting, cell);
     for (split, side) in [
         (
             MEMBERS,
@@ -31,7 +31,7 @@ pub(super) fn measure(
         ),
         (HELD_OUT, |q| &q.held_out),
     ] {
-        let measured = plan
+        let measured = cell
             .seeds
             .iter()
             .zip(qualities)
@@ -48,7 +48,7 @@ pub(super) fn measure(
             );
         }
     }
-    let gaps = plan
+    let gaps = cell
         .seeds
         .iter()
         .zip(qualities)
@@ -64,6 +64,15 @@ pub(super) fn measure(
             )),
     );
     Ok(())
+}
+
+/// Conditions of a victim's quality; of a pool's targets, those of the pool too.
+pub(crate) fn conditions_of_quality(setting: &Setting<'_>, cell: &QualityCell) -> Conditions {
+    let mut conditions = conditions_of_victim(setting, &cell.victim);
+    if let Some(pool) = cell.pool {
+        conditions.extend(conditions_of_pool(setting, pool));
+    }
+    conditions
 }
 
 const SIDE: [(&str, Unit); 4] = [
@@ -135,12 +144,11 @@ fn gap(setting: &Setting<'_>, seed: u64, quality: &Quality) -> Result<Interval> 
 /// Measures the blind control on one audited set, under every seed.
 pub(super) fn measure_blind(
     setting: &Setting<'_>,
-    plan: &Plan,
     cell: &BlindCell,
     outcomes: &[BlindOutcome],
     findings: &mut Findings,
 ) {
-    let aucs: Vec<(u64, Interval)> = plan
+    let aucs: Vec<(u64, Interval)> = cell
         .seeds
         .iter()
         .zip(outcomes)
@@ -151,7 +159,7 @@ pub(super) fn measure_blind(
             .first()
             .map(|o| o.records.iter().filter(|r| r.member == member).count() as u64)
     };
-    let conditions = Conditions::from([
+    let mut conditions = Conditions::from([
         (
             "data".to_owned(),
             Condition::from(setting.data_name.clone()),
@@ -161,6 +169,9 @@ pub(super) fn measure_blind(
             Condition::from(cell.train_records),
         ),
     ]);
+    if let Some(pool) = cell.pool {
+        conditions.extend(conditions_of_pool(setting, pool));
+    }
     findings.measurements.push(
         combine("control.blind.auc", Unit::Fraction, &aucs)
             .conditions(&conditions)
@@ -171,7 +182,7 @@ pub(super) fn measure_blind(
                 ..Counts::default()
             }),
     );
-    for (seed, outcome) in plan.seeds.iter().zip(outcomes) {
+    for (seed, outcome) in cell.seeds.iter().zip(outcomes) {
         for text in &outcome.warnings {
             findings.warnings.push(
                 Warning::new(

@@ -52,14 +52,20 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Re
         .collect();
     let mut targets = Vec::with_capacity(task.targets.len());
     for (target, records) in task.targets.iter().zip(&target_records) {
-        targets.push(if target.null_victim {
+        // In a pool the null victim is a model of its own; elsewhere the shadow serves.
+        let shadow_serves = task.shadows.iter().any(|(m, _)| *m == target.model);
+        targets.push(if target.null_victim && shadow_serves {
             let shadow = shadows
                 .first()
                 .ok_or_else(|| Error::Internal("a null victim without a shadow".into()))?;
             null_victim(shadow, &records.members, &records.held_out)?
         } else {
             Target {
-                role: TargetRole::Victim,
+                role: if target.null_victim {
+                    TargetRole::NullVictim
+                } else {
+                    TargetRole::Victim
+                },
                 predictor: &models[&target.model],
                 members: &records.members,
                 non_members: &records.held_out,

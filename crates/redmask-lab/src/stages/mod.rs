@@ -4,6 +4,8 @@ mod attack;
 mod blind;
 mod model;
 mod predict;
+mod score;
+pub(crate) mod signal;
 mod split;
 mod tabulate;
 mod train;
@@ -56,6 +58,9 @@ pub(crate) fn run(
 ) -> Result<serde_json::Value> {
     match &stage.task {
         Task::Split(task) => split::run(workshop, task, slot),
+        Task::PoolSplit(task) => split::run_pool(workshop, task, slot),
+        Task::Signal(task) => signal::run(workshop, task, slot),
+        Task::Score(task) => score::run(workshop, task, slot),
         Task::Train(task) => train::run(workshop, task, slot),
         Task::Predict(task) => predict::run(workshop, task, slot),
         Task::Attack(task) => attack::run(workshop, task, slot),

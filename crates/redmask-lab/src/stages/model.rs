@@ -1,8 +1,12 @@
 //! Loading a trained network from the store.
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use redmask_core::{Error, Result};
+use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::predictor::NetworkPredictor;
+use redmask_nn::weights::{ModelCard, load_model};
 
 use super::Workshop;
 use crate::plan::{Task, Trained};
@@ -12,6 +16,22 @@ use crate::plan::{Task, Trained};
 /// # Errors
 /// If the stage is not finished, a file changed since it was written, or the epoch was not kept.
 pub(crate) fn load(workshop: &Workshop<'_>, model: Trained) -> Result<NetworkPredictor> {
+    NetworkPredictor::open(&folder(workshop, model)?, Device::flex())
+}
+
+/// The same network on a device with autodiff, with its card.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_for_gradients(
+    workshop: &Workshop<'_>,
+    model: Trained,
+) -> Result<(ModelCard, SegmentationNetwork)> {
+    load_model(&folder(workshop, model)?, &Device::flex().autodiff())
+}
+
+/// Where the weights lie, checked.
+fn folder(workshop: &Workshop<'_>, model: Trained) -> Result<PathBuf> {
     let stored = workshop.input(model.stage)?;
     let Task::Train(task) = &workshop.plan.stages[model.stage].task else {
         return Err(Error::Internal(format!(
@@ -25,5 +45,5 @@ pub(crate) fn load(workshop: &Workshop<'_>, model: Trained) -> Result<NetworkPre
         format!("epoch-{:04}", model.epoch)
     };
     stored.verify(&folder)?;
-    NetworkPredictor::open(&stored.dir().join(folder), Device::flex())
+    Ok(stored.dir().join(folder))
 }

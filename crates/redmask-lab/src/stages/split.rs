@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::Workshop;
 use crate::deal::{SideFile, SplitFile};
-use crate::plan::SplitTask;
+use crate::plan::{PoolSplitTask, SplitTask};
+use crate::pool::PoolFile;
 use crate::store::Slot;
 
 pub(super) fn run(workshop: &Workshop<'_>, task: &SplitTask, slot: &Slot) -> Result<Value> {
@@ -25,4 +26,14 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &SplitTask, slot: &Slot) -> Res
         .collect();
     slot.write_json("split.json", &SplitFile { sides })?;
     Ok(json!({ "data": workshop.setting.data_name, "split": workshop.setting.recipe.split }))
+}
+
+pub(super) fn run_pool(
+    workshop: &Workshop<'_>,
+    task: &PoolSplitTask,
+    slot: &Slot,
+) -> Result<Value> {
+    let file = PoolFile::new(&task.deal, workshop.records.source());
+    slot.write_json("pool.json", &file)?;
+    Ok(json!({ "data": workshop.setting.data_name, "models": task.deal.inside.len() }))
 }

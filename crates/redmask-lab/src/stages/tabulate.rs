@@ -4,7 +4,7 @@ use redmask_core::Result;
 use serde_json::{Value, json};
 
 use super::Workshop;
-use crate::results::tabulate;
+use crate::results::{RECORDS, tabulate};
 use crate::store::Slot;
 
 /// The measurements, as `OUT/results.json` will have them.
@@ -13,8 +13,15 @@ pub(crate) const RESULTS: &str = "results.json";
 pub(crate) const REPORT_DATA: &str = "report-data.json";
 
 pub(super) fn run(workshop: &Workshop<'_>, slot: &Slot) -> Result<Value> {
-    let tabulated = tabulate(workshop.setting, &workshop.outcomes())?;
+    let tabulated = tabulate(
+        workshop.setting,
+        &workshop.outcomes(),
+        workshop.records.source(),
+    )?;
     slot.write_json(RESULTS, &tabulated.results)?;
     slot.write_json(REPORT_DATA, &tabulated.report)?;
+    if let Some(records) = &tabulated.records {
+        slot.write(RECORDS, records.as_bytes())?;
+    }
     Ok(json!({ "recipe": workshop.setting.recipe }))
 }

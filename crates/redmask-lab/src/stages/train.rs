@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use burn::tensor::Device;
-use redmask_core::{Error, Result};
+use redmask_core::{Error, Result, SegDataset};
 use redmask_nn::weights::{Checkpoint, load_encoder};
 use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
 use serde_json::{Value, json};
 
 use super::Workshop;
 use crate::plan::{TrainTask, Trained};
+use crate::replicas::WithReplicas;
 use crate::store::{Slot, Stored};
 
 /// The trainer's log: one line for each epoch.
@@ -17,6 +18,15 @@ const LOG: &str = "epochs.jsonl";
 
 pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Result<Value> {
     let records = workshop.records.originals(&task.dealt)?;
+    let members: Box<dyn SegDataset> = match &task.replicas {
+        Some(replicas) => Box::new(WithReplicas::new(
+            records.members,
+            workshop.records.source_arc(),
+            replicas.records.clone(),
+            &replicas.config,
+        )),
+        None => Box::new(records.members),
+    };
     let device = Device::flex().autodiff();
     let mut network = task.network.init(task.seed.child("init"), &device)?;
     if let Some(weights) = &task.initial {
@@ -25,7 +35,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
     train_segmentation(
         &task.network,
         network,
-        &records.members,
+        members.as_ref(),
         Some(&records.held_out),
         &task.training,
         &TrainRun {
@@ -37,7 +47,8 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         "network": task.network,
         "training": task.training,
         "side": task.side,
-        "records": task.dealt.members.len(),
+        "records": members.len(),
+        "replicas": task.replicas,
         "initial": task.initial.as_ref().map(|w| w.hash),
     }))
 }

@@ -14,6 +14,8 @@ pub enum StageKind {
     Train,
     /// Measures a trained network on the records it saw and on those it did not.
     Predict,
+    /// Reduces records to signals under a trained network.
+    Signal,
     /// Runs a membership attack.
     Attack,
     /// Runs a control: an attack that must fail if the experiment is sound.
@@ -24,10 +26,11 @@ pub enum StageKind {
 
 impl StageKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Split,
         Self::Train,
         Self::Predict,
+        Self::Signal,
         Self::Attack,
         Self::Control,
         Self::Tabulate,
@@ -39,6 +42,7 @@ impl StageKind {
             Self::Split => "split",
             Self::Train => "train",
             Self::Predict => "predict",
+            Self::Signal => "signal",
             Self::Attack => "attack",
             Self::Control => "control",
             Self::Tabulate => "tabulate",
@@ -51,6 +55,7 @@ impl StageKind {
             Self::Split
             | Self::Train
             | Self::Predict
+            | Self::Signal
             | Self::Attack
             | Self::Control
             | Self::Tabulate => 1,

@@ -109,6 +109,40 @@ fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Values of scipy's Beta quantiles.
+    #[test]
+    fn the_reference_intervals_hold() {
+        for (k, n, low, high) in [
+            (4, 500, 0.002183908, 0.020355633),
+            (310, 500, 0.575846089, 0.662726038),
+            (10, 1000, 0.004805511, 0.018313245),
+            (3, 10, 0.066739511, 0.652452850),
+            (0, 500, 0.0, 0.007350610),
+        ] {
+            let found = clopper_pearson(k, n, 0.05).unwrap();
+            assert!((found.low - low).abs() < 1e-9, "{k}/{n}: {found:?}");
+            assert!((found.high - high).abs() < 1e-9, "{k}/{n}: {found:?}");
+        }
+    }
+
+    /// What a false-positive rate may still be after none in `n`, one-sided at 95 %: `1 - 0.05^(1/n)`.
+    #[test]
+    fn no_false_positive_still_bounds_the_rate() {
+        for (n, bound) in [
+            (100, 0.0295),
+            (200, 0.0149),
+            (400, 0.00746),
+            (500, 0.00597),
+            (1000, 0.00299),
+            (5000, 0.000599),
+            (10000, 0.000300),
+        ] {
+            let high = clopper_pearson_upper(0, n, 0.05).unwrap();
+            assert!((high / bound - 1.0).abs() < 5e-3, "{n}: {high}");
+            assert!((high - (1.0 - 0.05f64.powf(1.0 / n as f64))).abs() < 1e-12);
+        }
+    }
+
     #[test]
     fn all_successes_mirror_no_success() {
         let (none, all) = (

@@ -24,6 +24,8 @@ fn the_list_shows_every_recipe() {
         "chobola/table-1",
         "chobola/epochs",
         "chobola/table-7-undefended",
+        "redmask/kvasir-pool",
+        "truth-serum/replicas",
     ] {
         assert!(list.contains(name), "{list}");
     }
@@ -33,7 +35,7 @@ fn the_list_shows_every_recipe() {
             .done(),
     )
     .expect("JSON");
-    assert_eq!(json.as_array().map(Vec::len), Some(11));
+    assert_eq!(json.as_array().map(Vec::len), Some(16));
 }
 
 #[test]

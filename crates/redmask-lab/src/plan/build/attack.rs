@@ -63,7 +63,7 @@ impl Builder<'_> {
             .iter()
             .all(|v| v.model.network == shadow.model.network);
         let stage = self.attack_stage(
-            repetition,
+            repetition.seed,
             AttackTask {
                 attack: attack.to_owned(),
                 config,
@@ -72,7 +72,7 @@ impl Builder<'_> {
                 same_architecture,
                 seed: repetition.root.child("attack").child(attack),
             },
-            &shadow,
+            &format!("shadow {}", shadow.reference),
         )?;
         for (victim, (target, null)) in victims.into_iter().zip(outcomes) {
             let outcome = OutcomeAt {
@@ -85,11 +85,12 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn attack_stage(
+    /// `with` says with what, for people.
+    pub(super) fn attack_stage(
         &mut self,
-        repetition: &Repetition,
+        seed: u64,
         task: AttackTask,
-        shadow: &ModelUse,
+        with: &str,
     ) -> Result<usize> {
         let mut keys = Vec::new();
         let mut uses = Vec::new();
@@ -125,10 +126,7 @@ impl Builder<'_> {
             .collect();
         Ok(self.intern(Stage {
             key,
-            label: format!(
-                "attack {} with shadow {}, seed {}",
-                task.attack, shadow.reference, repetition.seed
-            ),
+            label: format!("attack {} with {with}, seed {seed}", task.attack),
             work: Work::attack(&task, &self.stages, self.data.size),
             task: Task::Attack(task),
             inputs: models.into_iter().collect(),

@@ -44,11 +44,16 @@ impl Builder<'_> {
         match self
             .blinds
             .iter_mut()
-            .find(|b| b.train_records == train_records)
+            .find(|b| b.pool.is_none() && b.train_records == train_records)
         {
-            Some(blind) => blind.stages.push(stage),
+            Some(blind) => {
+                blind.seeds.push(repetition.seed);
+                blind.stages.push(stage);
+            }
             None => self.blinds.push(BlindCell {
                 train_records,
+                pool: None,
+                seeds: vec![repetition.seed],
                 stages: vec![stage],
             }),
         }

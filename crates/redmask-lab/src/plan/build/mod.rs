@@ -2,6 +2,7 @@
 
 mod attack;
 mod blind;
+mod pool;
 mod quality;
 mod split;
 mod tabulate;
@@ -13,7 +14,7 @@ use redmask_core::{Fingerprint, Result, Seed, SegDataset, Subset};
 
 use crate::bind::BoundData;
 use crate::deal::{Deal, Dealt, Side};
-use crate::plan::{BlindCell, Cell, ModelUse, Plan, QualityCell, Stage};
+use crate::plan::{BlindCell, Cell, ModelUse, Plan, PoolCell, PoolRun, QualityCell, Stage};
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::StageKey;
 use crate::weights::InitialWeights;
@@ -43,9 +44,14 @@ pub fn plan(
         cells: Vec::new(),
         qualities: Vec::new(),
         blinds: Vec::new(),
+        pool_cells: Vec::new(),
+        pool_runs: Vec::new(),
     };
     for &seed in seeds {
-        builder.repeat(seed)?;
+        if !recipe.audit.is_empty() {
+            builder.repeat(seed)?;
+        }
+        builder.pools(seed)?;
     }
     builder.tabulate(seeds)?;
     Ok(Plan {
@@ -53,6 +59,8 @@ pub fn plan(
         cells: builder.cells,
         qualities: builder.qualities,
         blinds: builder.blinds,
+        pool_cells: builder.pool_cells,
+        pool_runs: builder.pool_runs,
         seeds: seeds.to_vec(),
     })
 }
@@ -68,6 +76,8 @@ struct Builder<'a> {
     cells: Vec<Cell>,
     qualities: Vec<QualityCell>,
     blinds: Vec<BlindCell>,
+    pool_cells: Vec<PoolCell>,
+    pool_runs: Vec<PoolRun>,
 }
 
 /// One repetition under one root seed.

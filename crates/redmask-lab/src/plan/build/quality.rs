@@ -36,14 +36,17 @@ impl Builder<'_> {
         match self
             .qualities
             .iter_mut()
-            .find(|q| q.victim.reference == victim.reference)
+            .find(|q| q.pool.is_none() && q.victim.reference == victim.reference)
         {
             Some(quality) => {
+                quality.seeds.push(repetition.seed);
                 quality.stages.push(stage);
                 quality.trainings.push(model.stage);
             }
             None => self.qualities.push(QualityCell {
                 victim: victim.clone(),
+                pool: None,
+                seeds: vec![repetition.seed],
                 stages: vec![stage],
                 trainings: vec![model.stage],
             }),
