@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod classifier;
+mod defence;
 #[cfg(test)]
 mod loss_parity;
 #[cfg(test)]
