@@ -9,6 +9,7 @@ use redmask_report::schema::{
 use crate::recipe::FigureConfig;
 use crate::results::Context;
 use crate::results::tables::{find, rows};
+use crate::results::tradeoff;
 
 /// Points of a curve beyond this number cannot be told apart in print.
 const CURVE_POINTS: usize = 400;
@@ -131,9 +132,20 @@ pub(super) fn losses(context: &Context<'_>) -> Figure {
 }
 
 /// A figure that the recipe asks for.
-pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Figure {
-    match config {
+pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Option<Figure> {
+    Some(match config {
         FigureConfig::Bars { id, title, metric } => bars(context, id, title, metric),
+        FigureConfig::TradeOff { id, title, metric } => {
+            tradeoff::scatter(context, id, title, metric)
+        }
+        FigureConfig::Defences {
+            id,
+            title,
+            attack,
+            metric,
+        } => tradeoff::bars(context, id, title, attack, metric),
+        // Pictures are made when the report is drawn, see `panels`.
+        FigureConfig::Panels { .. } => return None,
         FigureConfig::Scatter {
             id,
             title,
@@ -141,11 +153,11 @@ pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Figure 
             y,
             label,
         } => scatter(context, id, title, [x, y, label]),
-    }
+    })
 }
 
 /// The attacks' ids in order of appearance.
-fn attack_ids(context: &Context<'_>) -> Vec<String> {
+pub(super) fn attack_ids(context: &Context<'_>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for pair in context.pairs.iter().flatten() {
         if !ids.contains(&pair.victim.attack) {
@@ -227,7 +239,7 @@ fn scatter(context: &Context<'_>, id: &str, title: &str, [x, y, label]: [&str; 3
     }
 }
 
-fn metric_label(name: &str) -> String {
+pub(super) fn metric_label(name: &str) -> String {
     redmask_report::schema::Metric::of(name)
         .map_or_else(|| name.replace('_', " "), |m| m.label.to_owned())
 }
