@@ -24,11 +24,17 @@ static BUILTINS: &[Builtin] = recipes![
     "chobola/table-2",
     "chobola/table-3",
     "chobola/table-4",
+    "chobola/table-5",
+    "chobola/table-6",
     "chobola/table-6-undefended",
+    "chobola/table-7",
     "chobola/table-7-undefended",
     "chobola/figure-2",
     "chobola/figure-3",
     "chobola/figure-4",
+    "chobola/figure-5",
+    "chobola/figure-6",
+    "chobola/table-11",
     "chobola/epochs",
 ];
 

@@ -227,6 +227,14 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             Block::Figure(curves::learning(context)?),
         ],
     ));
+    if let Some(table) = privacy::table(context) {
+        sections.push(section(
+            "privacy",
+            "Differential privacy",
+            "What is promised, and what the attacks of this run refute.",
+            vec![Block::Table(table)],
+        ));
+    }
     if let Some(records) = exposed::most_exposed(context) {
         sections.push(section(
             "exposed",

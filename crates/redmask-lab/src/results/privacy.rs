@@ -3,13 +3,13 @@
 use redmask_attacks::membership::MembershipOutcome;
 use redmask_core::{Error, Result};
 use redmask_metrics::epsilon::OneRunAudit;
-use redmask_report::schema::{Measurement, Unit, Warning};
+use redmask_report::schema::{Cell as TableCell, Measurement, Table, Unit, Warning};
 use redmask_train::private::{PrivacyReport, Severity};
 
 use crate::plan::ModelUse;
 use crate::results::outcomes::Outcomes;
 use crate::results::seeds::combine_plain;
-use crate::results::{AttackPair, Findings, Setting, conditions_of_victim};
+use crate::results::{AttackPair, Context, Findings, Setting, conditions_of_victim};
 
 /// The privacy statement that a private training leaves.
 const REPORT: &str = "privacy.json";
@@ -175,4 +175,49 @@ fn one_run(outcome: &MembershipOutcome, delta: f64, significance: f64) -> Result
     }
     .epsilon(significance)
     .map_err(|e| Error::numeric("the audited epsilon", e.to_string()))
+}
+
+/// Promise and audit of every privately trained victim; `None` without any.
+pub(super) fn table(context: &Context<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        "privacy",
+        "Differential privacy, promised and audited",
+        &[
+            "Victim",
+            "Epsilon, upper bound",
+            "Epsilon, upper bound (Renyi)",
+            "Epsilon, audited lower bound",
+            "Noise multiplier",
+            "Guarantee",
+        ],
+    )
+    .caption(
+        "Upper bounds for adding or removing one protected unit, at the stated delta. The lower bound is what the attacks refute in \
+         one run, with 95 % confidence over all attacks together; above an upper bound it would be a red flag.",
+    );
+    for quality in &context.outcomes.plan.qualities {
+        let row = conditions_of_victim(context.setting, &quality.victim);
+        let find = |name: &str| {
+            context.results.named(name).find(|m| {
+                row.iter().all(|(key, value)| m.conditions.get(key) == Some(value))
+            })
+        };
+        let Some(noise) = find("privacy.noise_multiplier") else {
+            continue;
+        };
+        let measured = |name: &str| match find(name) {
+            Some(m) => TableCell::measured(m),
+            None => TableCell::missing("not measured"),
+        };
+        let held = noise.conditions.get("guarantee") == Some(&true.into());
+        table.push([
+            TableCell::text(context.setting.label_of_use(&quality.victim)),
+            measured("privacy.epsilon"),
+            measured("privacy.epsilon_rdp"),
+            measured("privacy.epsilon_lower"),
+            TableCell::measured(noise),
+            TableCell::text(if held { "holds" } else { "does not hold" }),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
 }

@@ -2,6 +2,7 @@
 
 mod attack;
 mod blind;
+mod defended;
 mod quality;
 mod split;
 mod tabulate;
@@ -13,7 +14,7 @@ use redmask_core::{Fingerprint, Result, Seed, SegDataset, Subset};
 
 use crate::bind::BoundData;
 use crate::deal::{Deal, Dealt, Side};
-use crate::plan::{BlindCell, Cell, ModelUse, Plan, QualityCell, Stage};
+use crate::plan::{BlindCell, Cell, Front, ModelUse, NamedDefence, Plan, QualityCell, Stage};
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::StageKey;
 use crate::weights::InitialWeights;
@@ -43,6 +44,7 @@ pub fn plan(
         cells: Vec::new(),
         qualities: Vec::new(),
         blinds: Vec::new(),
+        fronts: Vec::new(),
     };
     for &seed in seeds {
         builder.repeat(seed)?;
@@ -53,6 +55,7 @@ pub fn plan(
         cells: builder.cells,
         qualities: builder.qualities,
         blinds: builder.blinds,
+        fronts: builder.fronts,
         seeds: seeds.to_vec(),
     })
 }
@@ -68,6 +71,7 @@ struct Builder<'a> {
     cells: Vec<Cell>,
     qualities: Vec<QualityCell>,
     blinds: Vec<BlindCell>,
+    fronts: Vec<Front>,
 }
 
 /// One repetition under one root seed.
@@ -170,6 +174,10 @@ impl Builder<'_> {
             reference: reference.clone(),
             train_records: self.recipe.train_records(&model),
             epoch: reference.epoch.unwrap_or(self.recipe.epochs(&model)),
+            defence: model.defence.as_ref().map(|name| NamedDefence {
+                name: name.clone(),
+                config: self.recipe.defence[name].clone(),
+            }),
             model,
         })
     }

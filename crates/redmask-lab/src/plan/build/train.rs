@@ -16,7 +16,7 @@ impl Builder<'_> {
         side: Side,
     ) -> Result<(Trained, Dealt)> {
         let table = self.data.dataset.class_table();
-        let network = self.recipe.network[&model.model.network]
+        let mut network = self.recipe.network[&model.model.network]
             .clone()
             .for_data(table.len(), self.data.dataset.channels());
         let epochs = self.recipe.epochs(&model.model);
@@ -36,27 +36,40 @@ impl Builder<'_> {
                 .records(side, model.train_records, self.recipe.split.held_out)?;
         let seed = side.seed(&repetition.root).child("train");
         let initial = self.weights.get(&model.model.network).cloned();
-        let key = StageKey::derive(
-            StageKind::Train,
-            &json!({
-                "network": network,
-                "training": training,
-                "size": self.data.size,
-                "initial": initial.as_ref().map(|w| w.hash),
-            }),
-            &self.inputs_of(&dealt)?,
-            Some(&seed),
-        )?;
+        let hooks = self.hooks(repetition, model, side)?;
+        if let Some(defence) = &hooks.defence {
+            network = defence.architecture(&network)?;
+            training = defence.training(&training);
+        }
+        let mut config = json!({
+            "network": network,
+            "training": training,
+            "size": self.data.size,
+            "initial": initial.as_ref().map(|w| w.hash),
+        });
+        let mut inputs = self.inputs_of(&dealt)?.to_vec();
+        // Undefended trainings keep the key they had before there were defences.
+        if let Some(defence) = &hooks.defence {
+            config["defence"] = json!(defence);
+            inputs.push(self.fingerprint(&hooks.reference)?);
+            inputs.extend(hooks.teacher.map(|t| self.stages[t.stage].key.hash));
+        }
+        let key = StageKey::derive(StageKind::Train, &config, &inputs, Some(&seed))?;
+        let work = Work::training(&network, self.data.size, model.train_records, &training);
+        let work = hooks.weigh(work, &network, self.data.size, &dealt, training.epochs);
+        let front = self.front(repetition, model, side);
         let stage = self.intern(Stage {
             key,
             label: format!(
-                "train {} on {} records, {}, seed {}",
+                "train {}{} on {} records, {}, seed {}",
                 model.model.network,
+                hooks.named(model),
                 model.train_records,
                 side.describe(),
                 repetition.seed
             ),
-            work: Work::training(&network, self.data.size, model.train_records, &training),
+            work,
+            inputs: hooks.teacher.iter().map(|t| t.stage).collect(),
             task: Task::Train(Box::new(TrainTask {
                 network_name: model.model.network.clone(),
                 network,
@@ -64,14 +77,17 @@ impl Builder<'_> {
                 initial,
                 side,
                 dealt: dealt.clone(),
+                defence: hooks.defence,
+                reference: hooks.reference,
+                teacher: hooks.teacher,
                 root: repetition.seed,
                 seed,
             })),
-            inputs: Vec::new(),
         });
         let trained = Trained {
             stage,
             epoch: model.epoch,
+            front,
         };
         Ok((trained, dealt))
     }
