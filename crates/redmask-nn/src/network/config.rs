@@ -165,6 +165,11 @@ impl NetworkConfig {
         *self.clone().shape().in_channels
     }
 
+    /// The normalisation everywhere.
+    pub fn norm(&self) -> NormKind {
+        *self.clone().shape().norm
+    }
+
     /// Chooses the normalisation everywhere.
     pub fn set_norm(&mut self, norm: NormKind) {
         *self.shape().norm = norm;

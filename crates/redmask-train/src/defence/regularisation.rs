@@ -1,6 +1,7 @@
 //! Defences that only change numbers of an ordinary training, and differential privacy, whose loop is its own.
 
 use redmask_core::{Error, Result};
+use redmask_nn::block::NormKind;
 use redmask_nn::network::NetworkConfig;
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +121,41 @@ pub struct DpSgdConfig {
 }
 
 impl DpSgdConfig {
+    /// What the privacy linter will refuse of `network` and of a training on `units` protected units, found before anything is
+    /// trained.
+    ///
+    /// # Errors
+    /// Names the reason.
+    pub fn check(&self, network: &NetworkConfig, training: &TrainConfig, units: usize) -> Result<()> {
+        if network.norm() == NormKind::Batch && !self.group_norm {
+            return Err(Error::config(
+                "dp-sgd",
+                "the network has batch normalisation, which mixes records and keeps statistics of them outside of the noise",
+            )
+            .with_hint("set group_norm = true, or give the network norm = \"group\""));
+        }
+        if self.privacy.paper_compat {
+            return Ok(());
+        }
+        if self.privacy.delta * units as f64 >= 1.0 {
+            return Err(Error::config(
+                "dp-sgd.privacy.delta",
+                format!(
+                    "{} is at least 1/{units}: it permits the full disclosure of one of the {units} protected units",
+                    self.privacy.delta
+                ),
+            ));
+        }
+        if self.loss.unwrap_or(training.loss).is_separable() {
+            return Ok(());
+        }
+        Err(Error::config(
+            "dp-sgd.loss",
+            "the loss sums over the batch, so one record changes the others' gradients",
+        )
+        .with_hint("use a loss with reduction = \"per-image\""))
+    }
+
     pub(super) fn apply(&self, config: &mut TrainConfig) {
         if let Some(new) = self.rate {
             match &mut config.optimizer {

@@ -1,8 +1,11 @@
 //! What a defence adds to a model's training and puts in front of its answers.
 
-use redmask_core::Result;
+use std::collections::BTreeSet;
+
+use redmask_core::{Result, SegDataset};
 use redmask_nn::network::NetworkConfig;
-use redmask_train::defence::TrainingDefence;
+use redmask_train::defence::{DpSgdConfig, TrainingDefence};
+use redmask_train::private::PrivacyUnit;
 use serde_json::{Value, json};
 
 use super::{Builder, Repetition};
@@ -82,6 +85,17 @@ impl Builder<'_> {
             self.fronts.push(front);
             self.fronts.len() - 1
         }))
+    }
+
+    /// How many units a private training on these records protects.
+    pub(super) fn units(&self, private: &DpSgdConfig, dealt: &Dealt) -> usize {
+        match private.privacy.unit {
+            PrivacyUnit::Record => dealt.members.len(),
+            PrivacyUnit::Group => {
+                let groups = dealt.members.iter().map(|&i| self.data.dataset.group(i));
+                groups.collect::<BTreeSet<_>>().len()
+            }
+        }
     }
 
     /// Adds what stands in front of a model to the configuration of a stage that asks it. Without a defence nothing is added,

@@ -1,6 +1,7 @@
 //! Training stages: one for each network, training set and seed, shared by everything that needs it.
 
 use redmask_core::Result;
+use redmask_train::defence::TrainingDefence;
 use serde_json::json;
 
 use super::{Builder, Repetition};
@@ -37,6 +38,9 @@ impl Builder<'_> {
         let seed = side.seed(&repetition.root).child("train");
         let initial = self.weights.get(&model.model.network).cloned();
         let hooks = self.hooks(repetition, model, side)?;
+        if let Some(TrainingDefence::DpSgd(private)) = &hooks.defence {
+            private.check(&network, &training, self.units(private, &dealt))?;
+        }
         if let Some(defence) = &hooks.defence {
             network = defence.architecture(&network)?;
             training = defence.training(&training);
