@@ -3,6 +3,7 @@
 mod augment;
 mod cached;
 mod check;
+mod crop;
 pub mod files;
 mod open;
 pub mod predictions;
@@ -20,6 +21,7 @@ pub use check::{
     CheckOptions, CheckReport, ClassFrequency, LeakingGroup, NearDuplicate, PerceptualHash,
     Unreadable, check, near_duplicates_between,
 };
+pub use crop::crop;
 pub use files::Limits;
 pub use open::{OpenOptions, Reader, open, open_pairs, reader_table};
 pub use preview::{PreviewOptions, colourise, overlay, preview};

@@ -128,12 +128,7 @@ impl Deal {
     /// # Errors
     /// If the side has too few records, which happens when large groups are cut.
     pub fn records(&self, side: Side, train: usize, held_out: usize) -> Result<Dealt> {
-        let half = match side {
-            Side::Victim => Some(&self.victim),
-            Side::Shadow(i) => self.shadows.get(i as usize),
-            Side::Pool(_) | Side::Null => None,
-        };
-        let half = half.ok_or_else(|| Error::Internal(format!("no side {}", side.describe())))?;
+        let half = self.half(side)?;
         half.cut(train, held_out).ok_or_else(|| {
             Error::config(
                 "split",
@@ -144,6 +139,41 @@ impl Deal {
                 ),
             )
         })
+    }
+
+    /// `count` records of a side that are neither trained on nor held out: those before the held-out ones, from the back. No
+    /// group is shared with either.
+    ///
+    /// # Errors
+    /// If the side has too few records.
+    pub fn reference(
+        &self,
+        side: Side,
+        train: usize,
+        held_out: usize,
+        count: usize,
+    ) -> Result<Vec<usize>> {
+        let half = self.half(side)?;
+        half.middle(train, held_out, count).ok_or_else(|| {
+            Error::config(
+                "split.reference",
+                format!(
+                    "the {} has {} records, too few for {count} of reference beside {train} to train on and {held_out} held \
+                     out, all of other groups",
+                    side.describe(),
+                    half.records.len()
+                ),
+            )
+        })
+    }
+
+    fn half(&self, side: Side) -> Result<&Half> {
+        let half = match side {
+            Side::Victim => Some(&self.victim),
+            Side::Shadow(i) => self.shadows.get(i as usize),
+            Side::Pool(_) | Side::Null => None,
+        };
+        half.ok_or_else(|| Error::Internal(format!("no side {}", side.describe())))
     }
 }
 
@@ -169,6 +199,16 @@ impl Half {
             members,
             held_out: free[start..].iter().rev().copied().collect(),
         })
+    }
+
+    fn middle(&self, train: usize, held_out: usize, count: usize) -> Option<Vec<usize>> {
+        let last_group = *self.groups.get(train.checked_sub(1)?)?;
+        let first_free = self.groups.partition_point(|&g| g <= last_group);
+        let held_out_from = self.records.len().checked_sub(held_out)?;
+        let first_held_out = *self.groups.get(held_out_from)?;
+        let end = self.groups.partition_point(|&g| g < first_held_out);
+        let start = end.checked_sub(count).filter(|s| *s >= first_free)?;
+        Some(self.records[start..end].iter().rev().copied().collect())
     }
 }
 
@@ -279,6 +319,7 @@ mod tests {
             held_out,
             shadows: 2,
             audited: None,
+            reference: 0,
         }
     }
 
@@ -338,6 +379,32 @@ mod tests {
             for b in &sets[i + 1..] {
                 assert!(groups(a).is_disjoint(&groups(b)));
             }
+        }
+    }
+
+    #[test]
+    fn reference_records_are_nobody_elses() {
+        for per_group in [1, 3] {
+            let data = Numbered::new(100, per_group);
+            let config = SplitConfig {
+                reference: 12,
+                ..config(18, 12)
+            };
+            let deal = Deal::new(&data, &config, 18, &Seed::root(0)).unwrap();
+            for side in [Side::Victim, Side::Shadow(0), Side::Shadow(1)] {
+                let dealt = deal.records(side, 18, 12).unwrap();
+                let reference = deal.reference(side, 18, 12, 12).unwrap();
+                assert_eq!(reference.len(), 12);
+                let groups = |records: &[usize]| -> BTreeSet<usize> {
+                    records.iter().map(|r| r / per_group).collect()
+                };
+                assert!(groups(&reference).is_disjoint(&groups(&dealt.members)));
+                assert!(groups(&reference).is_disjoint(&groups(&dealt.held_out)));
+                assert!(deal.reference(side, 18, 12, 40).is_err());
+            }
+            let victim = deal.reference(Side::Victim, 18, 12, 12).unwrap();
+            let shadow = deal.reference(Side::Shadow(0), 18, 12, 12).unwrap();
+            assert!(victim.iter().all(|r| !shadow.contains(r)));
         }
     }
 

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use redmask_attacks::signals::{SignalConfig, predict_in_batches, record_signals};
 use redmask_core::{GroupId, IGNORE, Predictor, Result, SampleId, SegDataset, Session};
+use redmask_metrics::boundary::{BoundaryTolerance, boundary_counts};
 use redmask_metrics::{AbsentClass, ClassCounts, ConfusionMatrix, overlap::class_mean};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub struct RecordQuality {
     pub cross_entropy: f64,
     /// Pixels of each class in truth, prediction and both.
     pub classes: Vec<ClassCounts>,
+    /// Mean boundary F1 over the classes with a contour in truth or prediction, tolerance 0.75 % of the diagonal; absent where
+    /// no class has one.
+    pub boundary_f1: Option<f64>,
 }
 
 /// What a predict stage writes.
@@ -61,12 +65,21 @@ pub fn measure(
                 )?;
                 let mut confusion = ConfusionMatrix::with_ignore(classes, IGNORE);
                 confusion.add(&sample.labels, &predicted[i])?;
+                let boundaries = boundary_counts(
+                    &sample.labels,
+                    &predicted[i],
+                    classes,
+                    BoundaryTolerance::default(),
+                )?;
+                let scores: Vec<f64> = boundaries.iter().filter_map(|b| b.f1()).collect();
                 Ok(RecordQuality {
                     id: sample.id.clone(),
                     group: sample.group.clone(),
                     dice_loss: signals.dice,
                     cross_entropy: signals.loss,
                     classes: confusion.class_counts(),
+                    boundary_f1: (!scores.is_empty())
+                        .then(|| scores.iter().sum::<f64>() / scores.len() as f64),
                 })
             })
             .collect::<Result<Vec<_>>>()?;

@@ -67,6 +67,11 @@ impl Records {
         })
     }
 
+    /// Some records as their data set has them, see [`Records::originals`].
+    pub(crate) fn original(&self, records: &[usize]) -> Result<Subset> {
+        Subset::new(self.source.clone(), records.to_vec())
+    }
+
     pub(crate) fn subset(&self, records: &[usize], session: &Session) -> Result<Subset> {
         let places: BTreeMap<usize, usize> =
             self.used.iter().enumerate().map(|(i, &r)| (r, i)).collect();

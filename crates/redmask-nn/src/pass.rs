@@ -37,6 +37,7 @@ pub struct Pass {
     mode: Mode,
     dropout: Seed,
     draws: AtomicU64,
+    flops: AtomicU64,
     statistics: Mutex<Vec<Statistic>>,
     tape: Option<Arc<Tape>>,
 }
@@ -57,6 +58,7 @@ impl Pass {
             mode,
             dropout,
             draws: AtomicU64::new(0),
+            flops: AtomicU64::new(0),
             statistics: Mutex::new(Vec::new()),
             tape: None,
         }
@@ -74,6 +76,17 @@ impl Pass {
     /// Where the gradient of parameter `id` is recorded, for the operations in [`crate::ops`].
     pub(crate) fn record(&self, id: ParamId) -> Rec {
         self.tape.as_ref().map(|tape| (Arc::clone(tape), id))
+    }
+
+    /// Floating-point operations of the convolutions and fully connected layers that ran in this pass: a multiplication and
+    /// an addition for each weight and output position. Other layers are below a hundredth of them and are not counted.
+    pub fn flops(&self) -> u64 {
+        self.flops.load(Ordering::SeqCst)
+    }
+
+    /// Counts what a layer did.
+    pub(crate) fn count_flops(&self, flops: u64) {
+        self.flops.fetch_add(flops, Ordering::SeqCst);
     }
 
     /// Training or evaluation.

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod classifier;
+pub mod defence;
 mod finished;
 mod identity;
 mod log;

@@ -111,6 +111,11 @@ pub(crate) trait Objective {
     fn stop(&self, _history: &[EpochRecord<Self::Report>]) -> bool {
         false
     }
+
+    /// The network to keep, given that of the last epoch.
+    fn finish(&mut self, network: Self::Network) -> Result<Self::Network> {
+        Ok(network)
+    }
 }
 
 /// What a step descends along.
@@ -231,7 +236,7 @@ pub(crate) fn train<O: Objective>(
         }
     }
     Ok(Trained {
-        network,
+        network: objective.finish(network)?,
         history,
         steps: state.step,
         seconds: clock.seconds(),

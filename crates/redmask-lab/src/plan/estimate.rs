@@ -100,6 +100,14 @@ impl Work {
         }
     }
 
+    /// What a defence adds to a training of this work: `lessons` forward passes over a record.
+    pub(crate) fn with_lessons(self, network: &NetworkConfig, size: [usize; 2], lessons: f64) -> Self {
+        Self {
+            gflop: self.gflop + size_of(network, size).forward * lessons,
+            ..self
+        }
+    }
+
     /// A forward pass over some records.
     pub fn inference(network: &NetworkConfig, size: [usize; 2], records: usize) -> Self {
         let network = size_of(network, size);

@@ -6,7 +6,10 @@ mod pool;
 mod stage;
 
 use crate::deal::Dealt;
-use crate::recipe::{ModelConfig, ModelRef};
+use redmask_core::Seed;
+use redmask_defences::output::OutputDefence;
+
+use crate::recipe::{DefenceConfig, ModelConfig, ModelRef};
 
 pub use build::plan;
 pub use estimate::{Estimate, Estimator, StageState, Work};
@@ -30,8 +33,28 @@ pub struct Plan {
     pub pool_cells: Vec<PoolCell>,
     /// The pools, seed by seed.
     pub pool_runs: Vec<PoolRun>,
+    /// What stands in front of models when they answer; [`Trained::front`] points here.
+    pub fronts: Vec<Front>,
     /// The root seeds, in order.
     pub seeds: Vec<u64>,
+}
+
+/// An output defence in front of a model, with the secret of its draws.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Front {
+    /// The defence.
+    pub defence: OutputDefence,
+    /// What its noise follows from.
+    pub seed: Seed,
+}
+
+/// A defence under its name in the recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedDefence {
+    /// The name.
+    pub name: String,
+    /// The defence.
+    pub config: DefenceConfig,
 }
 
 /// One attack on one victim with one shadow, under every seed.
@@ -59,7 +82,7 @@ pub struct OutcomeAt {
 }
 
 /// A model as an audit uses it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelUse {
     /// As the recipe refers to it.
     pub reference: ModelRef,
@@ -69,6 +92,8 @@ pub struct ModelUse {
     pub train_records: usize,
     /// The epoch after which it is used.
     pub epoch: u32,
+    /// Its defence.
+    pub defence: Option<NamedDefence>,
 }
 
 /// The quality of one victim under every seed.
@@ -84,6 +109,8 @@ pub struct QualityCell {
     pub stages: Vec<usize>,
     /// The training stage of each seed.
     pub trainings: Vec<usize>,
+    /// The model of each seed.
+    pub models: Vec<Trained>,
 }
 
 /// The blind control on one audited set under every seed.

@@ -6,6 +6,7 @@ use redmask_attacks::controls::BlindConfig;
 use redmask_core::Seed;
 use redmask_nn::network::NetworkConfig;
 use redmask_train::TrainConfig;
+use redmask_train::defence::TrainingDefence;
 
 use crate::deal::{Dealt, Side};
 use crate::plan::{PoolSplitTask, ScoreTask, SignalTask, Work};
@@ -76,6 +77,12 @@ pub struct TrainTask {
     pub dealt: Dealt,
     /// Mislabelled copies behind its training records.
     pub replicas: Option<Replicas>,
+    /// The defence that the training itself has; network and training already have what it changes of them.
+    pub defence: Option<TrainingDefence>,
+    /// Records of the side that are neither trained on nor held out, where the defence uses them.
+    pub reference: Vec<usize>,
+    /// The undefended model that the defence learns from.
+    pub teacher: Option<Trained>,
     /// The root seed of the repetition.
     pub root: u64,
     /// The training's own seed.
@@ -89,6 +96,8 @@ pub struct Trained {
     pub stage: usize,
     /// The epoch, from 1.
     pub epoch: u32,
+    /// What stands in front of it when it answers, by position in [`Plan::fronts`](super::Plan::fronts).
+    pub front: Option<usize>,
 }
 
 /// See [`Task::Predict`].
@@ -156,9 +165,14 @@ impl Task {
                 .collect(),
             Self::Blind(task) => vec![&task.dealt],
         };
+        let reference: &[usize] = match self {
+            Self::Train(task) => &task.reference,
+            _ => &[],
+        };
         dealt
             .into_iter()
             .flat_map(|d| d.members.iter().chain(&d.held_out))
+            .chain(reference)
             .copied()
             .collect()
     }

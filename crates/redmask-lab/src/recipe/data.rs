@@ -39,6 +39,10 @@ pub struct SplitConfig {
     /// Records held out from the victim, and from its shadow.
     #[serde(default)]
     pub held_out: usize,
+    /// Records of each side that are neither trained on nor audited, for defences that learn from such. They are dealt after the
+    /// held-out ones, from the back, so that the other sets are the same with and without them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reference: usize,
     /// Shadow models; the second and later ones draw their training sets anew from the shadow's half.
     #[serde(default = "one")]
     pub shadows: usize,
@@ -49,6 +53,12 @@ pub struct SplitConfig {
 
 fn one() -> usize {
     1
+}
+
+/// Splits without reference records are written as they were before there were any, and keep their names in the store.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(records: &usize) -> bool {
+    *records == 0
 }
 
 impl SplitConfig {
@@ -71,13 +81,13 @@ impl SplitConfig {
         positive("held_out", self.held_out)?;
         positive("shadows", self.shadows)?;
         positive("audited", self.audited.unwrap_or(1))?;
-        let least = 2 * (largest_train + self.held_out);
+        let least = 2 * (largest_train + self.held_out + self.reference);
         match self.pool {
             Some(pool) if pool < least => Err(Error::config(
                 "split.pool",
                 format!(
                     "{pool} records cannot hold two sides of {largest_train} + {} records",
-                    self.held_out
+                    self.held_out + self.reference
                 ),
             )),
             _ => Ok(()),
@@ -86,6 +96,7 @@ impl SplitConfig {
 
     /// Records that the data set must have.
     pub fn needed(&self, largest_train: usize) -> usize {
-        self.pool.unwrap_or(2 * (largest_train + self.held_out))
+        self.pool
+            .unwrap_or(2 * (largest_train + self.held_out + self.reference))
     }
 }

@@ -57,6 +57,37 @@ pub enum FigureConfig {
         /// The last part of the measurement's name, such as `auc`.
         metric: String,
     },
+    /// The leak against the utility, one point for each defence, under adversaries who know it.
+    TradeOff {
+        /// Anchor in the report.
+        id: String,
+        /// Heads the figure.
+        title: String,
+        /// The last part of the name of the attacks' measurement, such as `auc`.
+        metric: String,
+    },
+    /// Utility above the success of one attack, a group for each defence and adversary.
+    Defences {
+        /// Anchor in the report.
+        id: String,
+        /// Heads the figure.
+        title: String,
+        /// The attack's id, such as `type_ii`.
+        attack: String,
+        /// The last part of the name of the attack's measurement, such as `accuracy`.
+        metric: String,
+    },
+    /// Held-out images with their truth and what models predict. Drawn on procedural data, or when pictures are asked for.
+    Panels {
+        /// Anchor in the report.
+        id: String,
+        /// Heads the figure.
+        title: String,
+        /// Victims by model name, a column each.
+        models: Vec<String>,
+        /// Rows.
+        records: usize,
+    },
 }
 
 /// Numbers as a paper prints them: some columns say under which conditions, the others (dotted names) what was measured.

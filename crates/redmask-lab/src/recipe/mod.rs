@@ -7,8 +7,10 @@
 mod attack;
 mod builtin;
 mod data;
+mod defence;
 mod layout;
 mod model;
+mod overview;
 mod pool;
 mod profile;
 mod score;
@@ -26,8 +28,10 @@ use serde::{Deserialize, Serialize};
 pub use attack::AttackConfig;
 pub use builtin::{Builtin, builtins};
 pub use data::{DataRole, SplitConfig};
+pub use defence::DefenceConfig;
 pub use layout::{FigureConfig, PublishedTable, TableConfig};
 pub use model::{ModelConfig, ModelRef};
+pub use overview::OverviewConfig;
 pub use pool::PoolConfig;
 pub use profile::AS_WRITTEN;
 pub use score::{
@@ -68,6 +72,9 @@ pub struct Recipe {
     /// Models that differ from "a network, trained as above", by name.
     #[serde(default)]
     pub model: BTreeMap<String, ModelConfig>,
+    /// Defences by name; models refer to them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defence: BTreeMap<String, DefenceConfig>,
     /// Attacks by name.
     pub attack: BTreeMap<String, AttackConfig>,
     /// What is attacked with what.
@@ -91,6 +98,9 @@ pub struct Recipe {
     /// Figures to draw besides those of every report.
     #[serde(default)]
     pub figure: Vec<FigureConfig>,
+    /// The table that sums defences up in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overview: Option<OverviewConfig>,
     /// Numbers to print beside the measured ones.
     #[serde(default)]
     pub published: Vec<PublishedTable>,
@@ -238,7 +248,16 @@ impl Recipe {
             network: name.to_owned(),
             train_records: None,
             epochs: None,
+            defence: None,
         });
+        if let Some(defence) = model.defence.as_ref().filter(|d| !self.defence.contains_key(*d)) {
+            let known: Vec<&str> = self.defence.keys().map(String::as_str).collect();
+            return Err(Error::config(
+                format!("model `{name}`"),
+                format!("there is no [defence.{defence}] in the recipe"),
+            )
+            .with_hint(format!("it has: {}", known.join(", "))));
+        }
         if self.network.contains_key(&model.network) {
             return Ok(model);
         }
@@ -344,6 +363,7 @@ impl Recipe {
             network.validate()?;
         }
         self.training.validate()?;
+        self.validate_defences(role.size)?;
         for attack in self.attack.values() {
             attack.validate()?;
         }
@@ -356,6 +376,32 @@ impl Recipe {
         }
         self.validate_statistics()?;
         self.validate_layout()
+    }
+
+    fn validate_defences(&self, size: [usize; 2]) -> Result<()> {
+        for (name, defence) in &self.defence {
+            defence.validate()?;
+            let at = format!("defence.{name}");
+            if let Some(tile) = defence.tile()
+                && (tile[0] > size[0] || tile[1] > size[1])
+            {
+                return Err(Error::config(
+                    at,
+                    format!(
+                        "a crop of {}x{} is larger than the images of {}x{}",
+                        tile[0], tile[1], size[0], size[1]
+                    ),
+                ));
+            }
+            if defence.needs_reference() && self.split.reference == 0 {
+                return Err(Error::config(
+                    at,
+                    "it needs reference records, and split.reference is 0",
+                )
+                .with_hint("set split.reference to a number of records per side"));
+            }
+        }
+        self.overview.as_ref().map_or(Ok(()), OverviewConfig::validate)
     }
 
     fn validate_audits(&self) -> Result<()> {
@@ -427,6 +473,21 @@ impl Recipe {
     }
 
     fn validate_layout(&self) -> Result<()> {
+        for figure in &self.figure {
+            let FigureConfig::Panels { id, models, .. } = figure else {
+                continue;
+            };
+            let is_victim = |name: &&String| {
+                let mut victims = self.audit.iter().flat_map(|a| &a.victims);
+                victims.any(|v| v.to_string() == **name)
+            };
+            if let Some(name) = models.iter().find(|name| !is_victim(name)) {
+                return Err(Error::config(
+                    format!("figure {id}"),
+                    format!("`{name}` is no victim of any audit"),
+                ));
+            }
+        }
         for published in &self.published {
             for row in &published.rows {
                 if row.len() != published.columns.len() {

@@ -127,6 +127,12 @@ impl PoolConfig {
             replicas.validate(&format!("{at}.replicas"), self.records)?;
         }
         let model = recipe.model(&self.model.model)?;
+        if model.defence.is_some() {
+            return fault(
+                "model",
+                "the models of a pool are undefended; a defended model is audited under [[audit]]",
+            );
+        }
         if model.train_records.is_some() {
             return fault("model", "a model of a pool trains on half of its records");
         }

@@ -8,7 +8,7 @@ use redmask_report::schema::{
 
 use crate::recipe::FigureConfig;
 use crate::results::tables::{find, rows};
-use crate::results::{Context, pool};
+use crate::results::{Context, pool, tradeoff};
 
 /// Points of a curve beyond this number cannot be told apart in print.
 const CURVE_POINTS: usize = 400;
@@ -131,9 +131,20 @@ pub(super) fn losses(context: &Context<'_>) -> Figure {
 }
 
 /// A figure that the recipe asks for.
-pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Figure {
-    match config {
+pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Option<Figure> {
+    Some(match config {
         FigureConfig::Bars { id, title, metric } => bars(context, id, title, metric),
+        FigureConfig::TradeOff { id, title, metric } => {
+            tradeoff::scatter(context, id, title, metric)
+        }
+        FigureConfig::Defences {
+            id,
+            title,
+            attack,
+            metric,
+        } => tradeoff::bars(context, id, title, attack, metric),
+        // Pictures are made when the report is drawn, see `panels`.
+        FigureConfig::Panels { .. } => return None,
         FigureConfig::Scatter {
             id,
             title,
@@ -147,11 +158,11 @@ pub(super) fn of_recipe(context: &Context<'_>, config: &FigureConfig) -> Figure 
             x,
             metric,
         } => pool::sweep(context, id, title, x, metric),
-    }
+    })
 }
 
 /// The attacks' ids in order of appearance.
-fn attack_ids(context: &Context<'_>) -> Vec<String> {
+pub(super) fn attack_ids(context: &Context<'_>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for pair in context.pairs.iter().flatten() {
         if !ids.contains(&pair.victim.attack) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::ModelUse;
-use crate::results::Setting;
+use crate::results::{Setting, UNDEFENDED};
 
 impl Setting<'_> {
     /// The printed name of an attack.
@@ -41,12 +41,23 @@ impl Setting<'_> {
         }
     }
 
+    /// The defence of a model as printed.
+    pub(crate) fn label_of_defence(&self, model: &ModelUse) -> String {
+        match &model.defence {
+            Some(defence) => self.label_of_value("defence", &defence.name),
+            None => self.label_of_value("defence", UNDEFENDED),
+        }
+    }
+
     /// A model as printed, with what tells it from others of its network.
     pub(crate) fn label_of_use(&self, model: &ModelUse) -> String {
         let mut text = self.label_of_value("victim", &model.model.network);
         // Writing into a String cannot fail.
         if model.model.train_records.is_some() {
             let _ = write!(text, ", {} records", model.train_records);
+        }
+        if model.defence.is_some() {
+            let _ = write!(text, ", {}", self.label_of_defence(model));
         }
         if model.reference.epoch.is_some() {
             let _ = write!(text, ", epoch {}", model.epoch);

@@ -1,17 +1,22 @@
 //! From finished stages to measurements, tables and figures.
 
+mod cost;
 mod curves;
 mod exposed;
 mod figures;
 mod labels;
 mod membership;
 mod outcomes;
+mod overview;
+pub(crate) mod panels;
 pub(crate) mod pictures;
 mod pool;
+mod privacy;
 mod published;
 mod seeds;
 mod statements;
 mod tables;
+mod tradeoff;
 mod utility;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +48,8 @@ pub struct Setting<'a> {
     pub substituted: Option<String>,
     /// Whether some network started from random weights.
     pub from_scratch: bool,
+    /// Height and width of every record.
+    pub size: [usize; 2],
 }
 
 impl<'a> Setting<'a> {
@@ -62,6 +69,7 @@ impl<'a> Setting<'a> {
                 .network
                 .keys()
                 .any(|name| !weights.contains_key(name)),
+            size: data.size,
         }
     }
 }
@@ -140,6 +148,15 @@ pub fn tabulate(
         .collect::<Result<Vec<_>>>()?;
     let gaps = pool::gaps(setting, outcomes, &mut findings)?;
     pool::warn(setting, plan, &mut findings);
+    cost::measure(setting, outcomes, &mut findings)?;
+    privacy::measure(setting, outcomes, &pairs, &mut findings)?;
+    let measured = overview::Measured {
+        setting,
+        plan,
+        pairs: &pairs,
+        qualities: &qualities,
+    };
+    overview::measure(&measured, &mut findings)?;
     warn_of_setting(setting, plan, &mut findings);
     published::attach(&setting.recipe.published, &mut findings.measurements)?;
     let results = Results::new(findings.measurements, findings.warnings)?;
@@ -197,7 +214,10 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
         .map(|config| Block::Table(tables::of_recipe(context, config)))
         .collect();
     for config in &recipe.figure {
-        paper.push(Block::Figure(figures::of_recipe(context, config)));
+        paper.extend(figures::of_recipe(context, config).map(Block::Figure));
+    }
+    if let Some(config) = &recipe.overview {
+        paper.push(Block::Table(overview::table(context, config)));
     }
     let mut sections = Vec::new();
     if !paper.is_empty() {
@@ -243,6 +263,14 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             Block::Figure(curves::learning(context)?),
         ],
     ));
+    if let Some(table) = privacy::table(context) {
+        sections.push(section(
+            "privacy",
+            "Differential privacy",
+            "What is promised, and what the attacks of this run refute.",
+            vec![Block::Table(table)],
+        ));
+    }
     let exposed = (!context.pairs.is_empty()).then(|| exposed::most_exposed(context));
     if let Some(records) = exposed.flatten() {
         sections.push(section(
@@ -297,6 +325,13 @@ fn warn_of_setting(setting: &Setting<'_>, plan: &Plan, findings: &mut Findings) 
     }
 }
 
+/// The value of the condition `defence` where there is none.
+pub(crate) const UNDEFENDED: &str = "none";
+/// The value of the condition `adversary` for shadows that are trained without the victim's defence, as published.
+pub(crate) const STATIC: &str = "static";
+/// The value of the condition `adversary` for shadows that have the victim's defence.
+pub(crate) const ADAPTIVE: &str = "adaptive";
+
 /// Conditions of a victim's own measurements.
 pub(crate) fn conditions_of_victim(setting: &Setting<'_>, victim: &ModelUse) -> Conditions {
     let mut conditions = Conditions::new();
@@ -305,6 +340,10 @@ pub(crate) fn conditions_of_victim(setting: &Setting<'_>, victim: &ModelUse) -> 
     set("victim", victim.model.network.clone().into());
     set("train_records", victim.train_records.into());
     set("epochs", victim.epoch.into());
+    if !setting.recipe.defence.is_empty() {
+        let name = victim.defence.as_ref().map_or(UNDEFENDED, |d| &d.name);
+        set("defence", name.into());
+    }
     conditions
 }
 
@@ -314,6 +353,14 @@ pub(crate) fn conditions_of(setting: &Setting<'_>, cell: &Cell, attack: &str) ->
     let mut set = |name: &str, value: Condition| _ = conditions.insert(name.to_owned(), value);
     set("shadow", cell.shadow.model.network.clone().into());
     set("attack", attack.into());
+    if cell.victim.defence.is_some() {
+        let adversary = if cell.victim.defence == cell.shadow.defence {
+            ADAPTIVE
+        } else {
+            STATIC
+        };
+        set("adversary", adversary.into());
+    }
     if cell.shadow.epoch != cell.victim.epoch {
         set("shadow_epochs", cell.shadow.epoch.into());
     }

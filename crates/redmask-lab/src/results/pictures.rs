@@ -7,7 +7,7 @@ use redmask_attacks::signals::{LossMap, loss_map};
 use redmask_core::{ClassTable, Error, IGNORE, Image, LabelMap, Predictor, Result, SegDataset};
 use redmask_report::schema::{Block, ExposedRecord, Png, ReportData};
 
-use crate::plan::{Task, Trained};
+use crate::plan::Task;
 use crate::stages::{Workshop, load_model};
 
 /// A pixel as uncertain as a coin, in nats; losses from twice this on are drawn white.
@@ -22,17 +22,11 @@ pub(crate) fn add(workshop: &Workshop<'_>, report: &mut ReportData) -> Result<()
     let Some(cell) = workshop.plan.qualities.first() else {
         return Ok(());
     };
-    for &training in &cell.trainings {
-        let Task::Train(task) = &workshop.plan.stages[training].task else {
+    for &model in &cell.models {
+        let Task::Train(task) = &workshop.plan.stages[model.stage].task else {
             return Err(Error::Internal("a quality of no training".into()));
         };
-        let predictor = load_model(
-            workshop,
-            Trained {
-                stage: training,
-                epoch: cell.victim.epoch,
-            },
-        )?;
+        let predictor = load_model(workshop, model)?;
         let members = workshop
             .records
             .dealt(&task.dealt, workshop.session)?
@@ -41,7 +35,7 @@ pub(crate) fn add(workshop: &Workshop<'_>, report: &mut ReportData) -> Result<()
             let position = (0..members.len()).find(|&i| members.id(i).as_str() == record.id);
             if let Some(position) = position {
                 workshop.session.cancel.check()?;
-                picture(record, &predictor, &members, position)?;
+                picture(record, predictor.as_ref(), &members, position)?;
             }
         }
     }
@@ -80,7 +74,7 @@ fn picture(
     Ok(())
 }
 
-fn png(picture: DynamicImage) -> Result<Png> {
+pub(super) fn png(picture: DynamicImage) -> Result<Png> {
     let mut bytes = Vec::new();
     picture
         .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
@@ -92,7 +86,7 @@ fn sized<T>(buffer: Option<T>) -> Result<T> {
     buffer.ok_or_else(|| Error::Internal("a picture whose pixels do not fill it".into()))
 }
 
-fn of_image(image: &Image) -> Result<DynamicImage> {
+pub(super) fn of_image(image: &Image) -> Result<DynamicImage> {
     let (h, w) = (image.height() as u32, image.width() as u32);
     Ok(if image.channels() == 1 {
         sized(GrayImage::from_raw(w, h, image.data().to_vec()))?.into()
@@ -101,7 +95,7 @@ fn of_image(image: &Image) -> Result<DynamicImage> {
     })
 }
 
-fn of_labels(labels: &LabelMap, classes: &ClassTable) -> Result<DynamicImage> {
+pub(super) fn of_labels(labels: &LabelMap, classes: &ClassTable) -> Result<DynamicImage> {
     let colours = labels
         .data()
         .iter()

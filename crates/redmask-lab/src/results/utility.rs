@@ -75,11 +75,12 @@ pub(crate) fn conditions_of_quality(setting: &Setting<'_>, cell: &QualityCell) -
     conditions
 }
 
-const SIDE: [(&str, Unit); 4] = [
+const SIDE: [(&str, Unit); 5] = [
     ("miou", Unit::Fraction),
     ("pixel_accuracy", Unit::Fraction),
     ("dice", Unit::Fraction),
     ("loss", Unit::Loss),
+    ("boundary_f1", Unit::Fraction),
 ];
 
 fn images(records: usize) -> Counts {
@@ -112,6 +113,18 @@ fn mean(records: &[RecordQuality], weights: &[u32], value: fn(&RecordQuality) ->
     sum / f64::from(total)
 }
 
+/// Mean over the weighted records that have a contour; 0 if none has.
+fn boundary_f1(records: &[RecordQuality], weights: &[u32]) -> f64 {
+    let (mut sum, mut total) = (0.0, 0u32);
+    for (record, &weight) in records.iter().zip(weights) {
+        if let Some(f1) = record.boundary_f1 {
+            sum += f64::from(weight) * f1;
+            total += weight;
+        }
+    }
+    if total == 0 { 0.0 } else { sum / f64::from(total) }
+}
+
 /// Intervals in the order of [`SIDE`].
 fn side_intervals(
     setting: &Setting<'_>,
@@ -125,6 +138,7 @@ fn side_intervals(
             out[1] = quality::pixel_accuracy(&pooled);
             out[2] = mean(records, weights[0], |r| 1.0 - r.dice_loss);
             out[3] = mean(records, weights[0], |r| r.dice_loss);
+            out[4] = boundary_f1(records, weights[0]);
         })?,
     )
 }

@@ -5,8 +5,7 @@ use std::fs;
 
 use redmask_attacks::controls::null_victim;
 use redmask_attacks::membership::{MembershipInput, Shadow, Target, TargetRole};
-use redmask_core::{Error, Knowledge, Result};
-use redmask_nn::predictor::NetworkPredictor;
+use redmask_core::{Error, Knowledge, Predictor, Result};
 use serde_json::{Value, json};
 
 use super::{QUERY_BATCH, Workshop};
@@ -22,7 +21,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Re
     let session = workshop.session;
     let uses = task.shadows.iter().map(|(model, _)| *model);
     let uses: BTreeSet<Trained> = uses.chain(task.targets.iter().map(|t| t.model)).collect();
-    let mut models: BTreeMap<Trained, NetworkPredictor> = BTreeMap::new();
+    let mut models: BTreeMap<Trained, Box<dyn Predictor>> = BTreeMap::new();
     for model in uses {
         models.insert(model, super::model::load(workshop, model)?);
     }
@@ -44,7 +43,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Re
         .iter()
         .zip(&shadow_records)
         .map(|((model, _), (records, losses))| Shadow {
-            predictor: &models[model],
+            predictor: models[model].as_ref(),
             members: &records.members,
             non_members: &records.held_out,
             last_epoch_losses: losses,
@@ -66,7 +65,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &AttackTask, slot: &Slot) -> Re
                 } else {
                     TargetRole::Victim
                 },
-                predictor: &models[&target.model],
+                predictor: models[&target.model].as_ref(),
                 members: &records.members,
                 non_members: &records.held_out,
             }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use burn::tensor::Device;
 use redmask_core::{Error, Result, SegDataset};
 use redmask_nn::weights::{Checkpoint, load_encoder};
+use redmask_train::defence::{DefendedSets, train_defended};
 use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
 use serde_json::{Value, json};
 
 use super::Workshop;
-use crate::plan::{TrainTask, Trained};
+use crate::plan::{Task, TrainTask, Trained};
 use crate::replicas::WithReplicas;
 use crate::store::{Slot, Stored};
 
@@ -32,18 +33,45 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
     if let Some(weights) = &task.initial {
         network = load_encoder(network, &Checkpoint::open(&weights.file)?)?.0;
     }
-    train_segmentation(
-        &task.network,
-        network,
-        members.as_ref(),
-        Some(&records.held_out),
-        &task.training,
-        &TrainRun {
-            checkpoint_every: checkpoint_every(),
-            ..TrainRun::new(task.seed, slot.dir(), workshop.session)
-        },
-    )?;
+    let run = TrainRun {
+        checkpoint_every: checkpoint_every(),
+        ..TrainRun::new(task.seed, slot.dir(), workshop.session)
+    };
+    match &task.defence {
+        None => {
+            train_segmentation(
+                &task.network,
+                network,
+                members.as_ref(),
+                Some(&records.held_out),
+                &task.training,
+                &run,
+            )?;
+        }
+        Some(defence) => {
+            let reference = workshop.records.original(&task.reference)?;
+            let teacher = match task.teacher {
+                Some(teacher) => Some(super::model::load_network(workshop, teacher)?),
+                None => None,
+            };
+            let sets = DefendedSets {
+                train: members.as_ref(),
+                validation: Some(&records.held_out),
+                reference: (!task.reference.is_empty()).then_some(&reference as &dyn SegDataset),
+            };
+            train_defended(
+                &task.network,
+                network,
+                sets,
+                &task.training,
+                defence,
+                teacher.as_ref(),
+                &run,
+            )?;
+        }
+    }
     Ok(json!({
+        "defence": task.defence,
         "network": task.network,
         "training": task.training,
         "side": task.side,
@@ -78,8 +106,11 @@ pub(crate) fn read_log(stored: &Stored) -> Result<Vec<EpochRecord<SegmentationRe
 /// The mean training loss over the mini-batches of a model's last epoch: what the published global-loss threshold is.
 pub(super) fn last_epoch_loss(workshop: &Workshop<'_>, model: Trained) -> Result<f64> {
     let log = read_log(&workshop.input(model.stage)?)?;
-    log.iter()
-        .find(|epoch| epoch.epoch == model.epoch)
-        .map(|epoch| epoch.train_loss)
+    let last = match &workshop.plan.stages[model.stage].task {
+        // A training may have stopped before its last epoch.
+        Task::Train(task) if task.training.epochs == model.epoch => log.last(),
+        _ => log.iter().find(|epoch| epoch.epoch == model.epoch),
+    };
+    last.map(|epoch| epoch.train_loss)
         .ok_or_else(|| Error::Internal(format!("epoch {} is not in the log", model.epoch)))
 }

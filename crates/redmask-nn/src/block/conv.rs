@@ -116,8 +116,9 @@ impl Conv2d {
             self.groups,
         );
         let weight = self.weight.val();
+        let taps: usize = weight.dims()[1..].iter().product();
         let record = pass.record(self.weight.id);
-        match &self.bias {
+        let y = match &self.bias {
             None => ops::conv2d(x, weight, options, record),
             Some(bias) => ops::conv2d_bias(
                 x,
@@ -126,7 +127,10 @@ impl Conv2d {
                 options,
                 [record, pass.record(bias.id)],
             ),
-        }
+        };
+        let outputs: usize = y.dims().iter().product();
+        pass.count_flops(2 * (taps * outputs) as u64);
+        y
     }
 
     /// Output channels.

@@ -27,6 +27,8 @@ impl Dense {
 
     /// `[n, in]` to `[n, out]`.
     pub fn forward(&self, x: Tensor<2>, pass: &Pass) -> Tensor<2> {
+        let weights: usize = self.weight.dims().iter().product();
+        pass.count_flops(2 * (weights * x.dims()[0]) as u64);
         ops::linear(
             x,
             self.weight.val(),

@@ -5,6 +5,7 @@ use redmask_core::{Error, Result, Seed};
 use serde::{Deserialize, Serialize};
 
 use super::{DeepLabConfig, PspNetConfig, SegmentationNetwork, SwiftNetConfig, UnetConfig};
+use crate::block::NormKind;
 use crate::encoder::{EncoderKind, ResNetDepth};
 
 /// A segmentation network's architecture, tagged by `kind`.
@@ -46,6 +47,7 @@ struct Shape<'a> {
     width: &'a mut f64,
     in_channels: &'a mut usize,
     outputs: &'a mut usize,
+    norm: &'a mut NormKind,
 }
 
 impl NetworkConfig {
@@ -56,6 +58,7 @@ impl NetworkConfig {
                     width: &mut $config.width,
                     in_channels: &mut $config.in_channels,
                     outputs: &mut $config.outputs,
+                    norm: &mut $config.norm,
                 }
             };
         }
@@ -95,7 +98,7 @@ impl NetworkConfig {
             ))
         };
         match self {
-            Self::Unet(_) => Ok(()),
+            Self::Unet(c) => range("dropout", c.dropout, 0.0, 0.99),
             Self::DeepLabV3(c) | Self::TorchvisionDeepLabV3(c) | Self::DeepLabV3Plus(c) => {
                 range("dropout", c.dropout, 0.0, 0.99)?;
                 if let Some(stride) = c.output_stride.filter(|s| ![8, 16].contains(s)) {
@@ -160,6 +163,30 @@ impl NetworkConfig {
     /// Image channels.
     pub fn in_channels(&self) -> usize {
         *self.clone().shape().in_channels
+    }
+
+    /// The normalisation everywhere.
+    pub fn norm(&self) -> NormKind {
+        *self.clone().shape().norm
+    }
+
+    /// Chooses the normalisation everywhere.
+    pub fn set_norm(&mut self, norm: NormKind) {
+        *self.shape().norm = norm;
+    }
+
+    /// Chooses the dropout rate, where the architecture has dropout at all; whether it has is returned.
+    pub fn set_dropout(&mut self, rate: f64) -> bool {
+        let dropout = match self {
+            Self::Unet(c) => &mut c.dropout,
+            Self::DeepLabV3(c) | Self::TorchvisionDeepLabV3(c) | Self::DeepLabV3Plus(c) => {
+                &mut c.dropout
+            }
+            Self::PspNet(c) => &mut c.dropout,
+            Self::SwiftNet(_) | Self::PyramidSwiftNet(_) => return false,
+        };
+        *dropout = rate;
+        true
     }
 
     /// Classes `k >= 2`.

@@ -33,6 +33,9 @@ pub struct UnetConfig {
     /// Output channels; 1 is one sigmoid for two classes.
     #[serde(default = "defaults::binary")]
     pub outputs: usize,
+    /// Share of the channels dropped in training, of the deepest features and in front of the head. smp has none.
+    #[serde(default, skip_serializing_if = "defaults::is_none")]
+    pub dropout: f64,
 }
 
 impl Default for UnetConfig {
@@ -43,6 +46,7 @@ impl Default for UnetConfig {
             norm: NormKind::default(),
             in_channels: defaults::rgb(),
             outputs: defaults::binary(),
+            dropout: 0.0,
         }
     }
 }
@@ -96,6 +100,7 @@ impl UnetConfig {
                             .with(WeightInit::XavierUniform),
                     ),
             ],
+            dropout: self.dropout,
         }
     }
 }
@@ -150,6 +155,7 @@ pub struct Unet {
     encoder: Encoder,
     decoder: Decoder,
     segmentation_head: Vec<Conv2d>,
+    dropout: f64,
 }
 
 impl Unet {
@@ -157,7 +163,7 @@ impl Unet {
     pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let [_, _, height, width] = x.dims();
         let mut skips = self.encoder.features(x, 5, pass);
-        let mut x = skips.swap_remove(4);
+        let mut x = pass.dropout_channels(skips.swap_remove(4), self.dropout);
         for block in self.decoder.center.iter().flatten() {
             x = block.forward(x, pass);
         }
@@ -169,6 +175,7 @@ impl Unet {
             });
             x = block.forward(x, size, skip, pass);
         }
+        let x = pass.dropout_channels(x, self.dropout);
         self.segmentation_head
             .iter()
             .fold(x, |x, conv| conv.forward(x, pass))

@@ -102,6 +102,31 @@ pub const METRICS: &[Metric] = &[
         "Largest epsilon that the attack refutes at the stated confidence.",
     ),
     metric(
+        "epsilon",
+        "Epsilon (upper bound)",
+        "What differential privacy promises, by the privacy-loss distribution; a promise only where the guarantee holds.",
+    ),
+    metric(
+        "epsilon_rdp",
+        "Epsilon (upper bound, Renyi)",
+        "The same by Renyi accounting, which is looser.",
+    ),
+    metric(
+        "noise_multiplier",
+        "Noise multiplier",
+        "Standard deviation of the noise on the clipped sum of gradients, over the clipping norm.",
+    ),
+    metric(
+        "protection",
+        "Protection",
+        "Share of (AUC - 0.5) that a defence takes from the worst attack, whose shadows are trained with the defence.",
+    ),
+    metric(
+        "utility_loss",
+        "Dice lost",
+        "Mean Dice of the undefended model on held-out records, minus that of the defended one.",
+    ),
+    metric(
         "miou",
         "mIoU",
         "Mean over classes of intersection over union.",

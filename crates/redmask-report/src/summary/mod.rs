@@ -113,10 +113,20 @@ pub(crate) fn findings(results: &Results) -> Vec<&Measurement> {
     };
     let areas = of_metric("auc").collect::<Vec<_>>();
     if !areas.is_empty() {
-        return areas;
+        return countable(areas);
     }
     let balanced = |m: &&Measurement| m.n.members.is_some() && m.n.members == m.n.non_members;
-    of_metric("accuracy").filter(balanced).collect()
+    countable(of_metric("accuracy").filter(balanced).collect())
+}
+
+/// Leaves out the attackers who ignore a defence, where others know it: a defence is judged by those who do.
+fn countable(findings: Vec<&Measurement>) -> Vec<&Measurement> {
+    let is = |m: &Measurement, kind: &str| m.conditions.get("adversary") == Some(&kind.into());
+    if findings.iter().any(|m| is(m, "adaptive")) {
+        findings.into_iter().filter(|m| !is(m, "static")).collect()
+    } else {
+        findings
+    }
 }
 
 /// Whether two measurements speak of the same thing as far as both say.

@@ -24,7 +24,7 @@ pub struct Evaluation {
     pub dice: f64,
 }
 
-pub(super) fn evaluate(
+pub(crate) fn evaluate(
     objective: &SegmentationObjective<'_>,
     network: &SegmentationNetwork,
     records: &Records<'_>,

@@ -18,7 +18,8 @@ pub use evaluation::Evaluation;
 pub use objective::SegmentationReport;
 
 pub(crate) use self::objective::SegmentationObjective;
-use self::records::Records;
+pub(crate) use self::evaluation::evaluate;
+pub(crate) use self::records::Records;
 use crate::finished::Summary;
 use crate::identity::{Identity, device_of, trainable_device};
 use crate::optim::Optimizer;

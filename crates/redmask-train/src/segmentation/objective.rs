@@ -41,7 +41,7 @@ pub(crate) struct SegmentationObjective<'a> {
 
 impl SegmentationObjective<'_> {
     /// Root of the transforms of the records in `epoch`.
-    fn augmentation_seed(&self, epoch: u32) -> Seed {
+    pub(crate) fn augmentation_seed(&self, epoch: u32) -> Seed {
         self.run.seed.child("augment").index(u64::from(epoch))
     }
 

@@ -1,7 +1,11 @@
 //! Integration tests of the training crate.
 
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod classifier;
+#[cfg(test)]
+mod defence;
 #[cfg(test)]
 mod loss_parity;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line from outside: every verb, its output, its exit code, what it leaves behind.
 
 mod bad_input;
+mod defences;
 mod dp;
 mod help;
 mod interrupt;

@@ -105,7 +105,9 @@ impl Builder<'_> {
         for (model, dealt, null_victim) in shadow_uses.chain(target_uses) {
             keys.push(self.stages[model.stage].key.hash);
             keys.extend(self.inputs_of(dealt)?);
-            uses.push(json!({ "epoch": model.epoch, "null_victim": null_victim }));
+            let mut seen = json!({ "epoch": model.epoch, "null_victim": null_victim });
+            self.describe_front(model, &mut seen);
+            uses.push(seen);
         }
         let key = StageKey::derive(
             StageKind::Attack,

@@ -2,6 +2,7 @@
 
 mod attack;
 mod blind;
+mod defended;
 mod pool;
 mod quality;
 mod split;
@@ -14,7 +15,9 @@ use redmask_core::{Fingerprint, Result, Seed, SegDataset, Subset};
 
 use crate::bind::BoundData;
 use crate::deal::{Deal, Dealt, Side};
-use crate::plan::{BlindCell, Cell, ModelUse, Plan, PoolCell, PoolRun, QualityCell, Stage};
+use crate::plan::{
+    BlindCell, Cell, Front, ModelUse, NamedDefence, Plan, PoolCell, PoolRun, QualityCell, Stage,
+};
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::StageKey;
 use crate::weights::InitialWeights;
@@ -46,6 +49,7 @@ pub fn plan(
         blinds: Vec::new(),
         pool_cells: Vec::new(),
         pool_runs: Vec::new(),
+        fronts: Vec::new(),
     };
     for &seed in seeds {
         if !recipe.audit.is_empty() {
@@ -61,6 +65,7 @@ pub fn plan(
         blinds: builder.blinds,
         pool_cells: builder.pool_cells,
         pool_runs: builder.pool_runs,
+        fronts: builder.fronts,
         seeds: seeds.to_vec(),
     })
 }
@@ -78,6 +83,7 @@ struct Builder<'a> {
     blinds: Vec<BlindCell>,
     pool_cells: Vec<PoolCell>,
     pool_runs: Vec<PoolRun>,
+    fronts: Vec<Front>,
 }
 
 /// One repetition under one root seed.
@@ -180,6 +186,10 @@ impl Builder<'_> {
             reference: reference.clone(),
             train_records: self.recipe.train_records(&model),
             epoch: reference.epoch.unwrap_or(self.recipe.epochs(&model)),
+            defence: model.defence.as_ref().map(|name| NamedDefence {
+                name: name.clone(),
+                config: self.recipe.defence[name].clone(),
+            }),
             model,
         })
     }

@@ -6,6 +6,8 @@ use redmask_core::{Result, Seed};
 use serde_json::json;
 
 use super::Builder;
+use super::defended::Hooks;
+use super::train::Lessons;
 use crate::deal::{Dealt, Side};
 use crate::plan::{
     AttackTarget, AttackTask, BlindCell, BlindTask, ModelUse, OutcomeAt, PoolCell, PoolRun,
@@ -77,7 +79,12 @@ impl Builder<'_> {
         for number in 0..config.models {
             let dealt = pool.deal.training(number);
             let side = Side::Pool(number as u32);
-            let trained = self.train_on(seed, &pool.model, side, dealt, replicas.clone())?;
+            let lessons = Lessons {
+                dealt,
+                replicas: replicas.clone(),
+                hooks: Hooks::none(),
+            };
+            let trained = self.train_on(seed, &pool.model, side, lessons)?;
             pool.models.push(trained);
         }
         if self.recipe.control.null_victim {
@@ -86,7 +93,12 @@ impl Builder<'_> {
                 members: pool.deal.population.clone(),
                 held_out: pool.deal.records[..shown].to_vec(),
             };
-            let trained = self.train_on(seed, &pool.model, Side::Null, dealt, None)?;
+            let lessons = Lessons {
+                dealt,
+                replicas: None,
+                hooks: Hooks::none(),
+            };
+            let trained = self.train_on(seed, &pool.model, Side::Null, lessons)?;
             pool.null = Some(trained);
         }
         Ok(pool)

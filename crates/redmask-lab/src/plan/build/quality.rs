@@ -11,9 +11,11 @@ use crate::store::{StageKey, StageKind};
 impl Builder<'_> {
     pub(super) fn quality(&mut self, repetition: &Repetition, victim: &ModelUse) -> Result<()> {
         let (model, dealt) = self.train(repetition, victim, Side::Victim)?;
+        let mut config = json!({ "epoch": model.epoch });
+        self.describe_front(model, &mut config);
         let key = StageKey::derive(
             StageKind::Predict,
-            &json!({ "epoch": model.epoch }),
+            &config,
             &[self.stages[model.stage].key.hash],
             None,
         )?;
@@ -42,6 +44,7 @@ impl Builder<'_> {
                 quality.seeds.push(repetition.seed);
                 quality.stages.push(stage);
                 quality.trainings.push(model.stage);
+                quality.models.push(model);
             }
             None => self.qualities.push(QualityCell {
                 victim: victim.clone(),
@@ -49,6 +52,7 @@ impl Builder<'_> {
                 seeds: vec![repetition.seed],
                 stages: vec![stage],
                 trainings: vec![model.stage],
+                models: vec![model],
             }),
         }
         Ok(())

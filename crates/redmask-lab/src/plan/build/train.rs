@@ -1,13 +1,25 @@
 //! Training stages: one for each network, training set and seed, shared by everything that needs it.
 
 use redmask_core::{Result, Seed};
+use redmask_train::defence::TrainingDefence;
 use serde_json::json;
 
+use super::defended::Hooks;
 use super::{Builder, Repetition};
 use crate::deal::{Dealt, Side};
 use crate::plan::{ModelUse, Stage, Task, TrainTask, Trained, Work};
 use crate::replicas::Replicas;
 use crate::store::{StageKey, StageKind};
+
+/// What a model is trained on besides what the recipe says of its training.
+pub(super) struct Lessons {
+    /// Its records.
+    pub(super) dealt: Dealt,
+    /// Mislabelled copies behind its training records.
+    pub(super) replicas: Option<Replicas>,
+    /// What its defence adds.
+    pub(super) hooks: Hooks,
+}
 
 impl Builder<'_> {
     pub(super) fn train(
@@ -20,21 +32,33 @@ impl Builder<'_> {
             repetition
                 .deal
                 .records(side, model.train_records, self.recipe.split.held_out)?;
-        let trained = self.train_on(repetition.seed, model, side, dealt.clone(), None)?;
+        let lessons = Lessons {
+            dealt: dealt.clone(),
+            replicas: None,
+            hooks: self.hooks(repetition, model, side)?,
+        };
+        let trained = Trained {
+            front: self.front(repetition, model, side),
+            ..self.train_on(repetition.seed, model, side, lessons)?
+        };
         Ok((trained, dealt))
     }
 
-    /// The training of a model on given records, with mislabelled copies behind them, under a root seed.
+    /// The training of a model on given records under a root seed.
     pub(super) fn train_on(
         &mut self,
         root: u64,
         model: &ModelUse,
         side: Side,
-        dealt: Dealt,
-        replicas: Option<Replicas>,
+        lessons: Lessons,
     ) -> Result<Trained> {
+        let Lessons {
+            dealt,
+            replicas,
+            hooks,
+        } = lessons;
         let table = self.data.dataset.class_table();
-        let network = self.recipe.network[&model.model.network]
+        let mut network = self.recipe.network[&model.model.network]
             .clone()
             .for_data(table.len(), self.data.dataset.channels());
         let epochs = self.recipe.epochs(&model.model);
@@ -50,6 +74,13 @@ impl Builder<'_> {
             .collect();
         let seed = side.seed(&Seed::root(root)).child("train");
         let initial = self.weights.get(&model.model.network).cloned();
+        if let Some(TrainingDefence::DpSgd(private)) = &hooks.defence {
+            private.check(&network, &training, self.units(private, &dealt))?;
+        }
+        if let Some(defence) = &hooks.defence {
+            network = defence.architecture(&network)?;
+            training = defence.training(&training);
+        }
         let mut config = json!({
             "network": network,
             "training": training,
@@ -58,20 +89,30 @@ impl Builder<'_> {
         });
         let mut inputs = self.inputs_of(&dealt)?.to_vec();
         let mut records = dealt.members.len();
+        // What a plain training lacks is not in its key, so that every recipe shares it.
         if let Some(replicas) = &replicas {
             config["replicas"] = json!(replicas);
             inputs.push(self.fingerprint(&replicas.records)?);
             records += replicas.records.len() * replicas.config.copies;
         }
+        if let Some(defence) = &hooks.defence {
+            config["defence"] = json!(defence);
+            inputs.push(self.fingerprint(&hooks.reference)?);
+            inputs.extend(hooks.teacher.map(|t| self.stages[t.stage].key.hash));
+        }
         let key = StageKey::derive(StageKind::Train, &config, &inputs, Some(&seed))?;
+        let work = Work::training(&network, self.data.size, records, &training);
+        let work = hooks.weigh(work, &network, self.data.size, &dealt, training.epochs);
         let stage = self.intern(Stage {
             key,
             label: format!(
-                "train {} on {records} records, {}, seed {root}",
+                "train {}{} on {records} records, {}, seed {root}",
                 model.model.network,
+                hooks.named(model),
                 side.describe(),
             ),
-            work: Work::training(&network, self.data.size, records, &training),
+            work,
+            inputs: hooks.teacher.iter().map(|t| t.stage).collect(),
             task: Task::Train(Box::new(TrainTask {
                 network_name: model.model.network.clone(),
                 network,
@@ -80,14 +121,17 @@ impl Builder<'_> {
                 side,
                 dealt,
                 replicas,
+                defence: hooks.defence,
+                reference: hooks.reference,
+                teacher: hooks.teacher,
                 root,
                 seed,
             })),
-            inputs: Vec::new(),
         });
         Ok(Trained {
             stage,
             epoch: model.epoch,
+            front: None,
         })
     }
 }
