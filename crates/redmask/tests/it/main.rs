@@ -5,5 +5,6 @@ mod dp;
 mod help;
 mod interrupt;
 mod plan;
+mod poison;
 mod run;
 mod scene;
