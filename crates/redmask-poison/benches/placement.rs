@@ -53,7 +53,13 @@ fn scene(number: usize) -> Sample {
     }
     for k in 0..8 {
         let place = number * 131 + k * 257;
-        fill(3, 520 + place % 300, place * 7 % 1900, 40 + place % 90, 60 + place % 140);
+        fill(
+            3,
+            520 + place % 300,
+            place * 7 % 1900,
+            40 + place % 90,
+            60 + place % 140,
+        );
     }
     Sample {
         id: SampleId::new("train", &number.to_string()),

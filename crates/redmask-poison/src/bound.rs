@@ -12,6 +12,7 @@ use crate::classes::ClassSet;
 use crate::placement::{Metric, PixelBox, Place, Placement, Scene, find};
 use crate::region::{Region, instance_ids};
 use crate::relabel::{Bound, BoundRandom, RandomScope, Relabelling};
+use crate::survey::count_pixels;
 use crate::trigger::Trigger;
 
 /// An [`Attack`] with class ids in place of names. What it does to a record depends on the attack's seed and the record's id,
@@ -228,6 +229,22 @@ impl BoundAttack {
             boxes: place.boxes,
             distance: place.distance,
         })
+    }
+
+    /// A test record on which the attack must not fire, prepared as if it should: the trigger where the condition fails, or the
+    /// untouched picture of a record that bears a victim and lacks the class of a semantic trigger. The share of its pixels
+    /// predicted as wanted is a false activation rate.
+    ///
+    /// `None` for other attacks, for records on which this one fires, and where there is no legal place.
+    pub fn must_not_fire(&self, sample: &Sample) -> Option<Triggered> {
+        let pixels = count_pixels(&sample.labels);
+        let victims = &self.relabelling.victims;
+        let bears = victims.ids().any(|id| pixels[usize::from(id)] > 0);
+        let guarded = !self.semantic.is_empty() || !self.condition.is_empty();
+        if !guarded || !bears || self.can_use(&pixels) {
+            return None;
+        }
+        self.test(sample).ok()
     }
 
     /// The same attack with its trigger placed otherwise: at a distance ring, say. Draws come from the same seed.

@@ -136,7 +136,7 @@ fn decoys(
     Ok(chosen)
 }
 
-fn unusable(attack: &BoundAttack) -> Error {
+pub(crate) fn unusable(attack: &BoundAttack) -> Error {
     let attack = attack.attack();
     let mut needs: Vec<String> = Vec::new();
     let victims = attack.relabelling.victims();

@@ -8,8 +8,21 @@ use crate::scene::Scene;
 /// A clean data set on disk, made by poisoning procedural scenes and taking the poison back.
 fn clean(scene: &Scene) {
     let made = [
-        "poison", "--data", "street:5?count=16&size=48x64", "--preset", "badseg-o2b", "--victim", "car",
-        "--target", "road", "--trigger-size", "3", "--count", "1", "--out", "clean",
+        "poison",
+        "--data",
+        "street:5?count=16&size=48x64",
+        "--preset",
+        "badseg-o2b",
+        "--victim",
+        "car",
+        "--target",
+        "road",
+        "--trigger-size",
+        "3",
+        "--count",
+        "1",
+        "--out",
+        "clean",
     ];
     scene.redmask(&made).done();
     scene.redmask(&["poison", "--undo", "clean"]).done();
@@ -50,8 +63,13 @@ fn contents(scene: &Scene, folder: &str) -> Vec<(String, Vec<u8>)> {
 fn a_data_set_is_poisoned_described_and_restored() {
     let scene = Scene::new();
     clean(&scene);
-    let text = scene.redmask(&[&NNI[..], &["--preview", "sheet.png"]].concat()).done();
-    assert!(text.starts_with("4 of 16 images of `train` poisoned: rate 0.2500"), "{text}");
+    let text = scene
+        .redmask(&[&NNI[..], &["--preview", "sheet.png"]].concat())
+        .done();
+    assert!(
+        text.starts_with("4 of 16 images of `train` poisoned: rate 0.2500"),
+        "{text}"
+    );
     assert!(scene.path("sheet.png").is_file());
     let manifest: serde_json::Value =
         serde_json::from_str(&scene.read("new/manifest.json")).expect("JSON");
@@ -76,7 +94,10 @@ fn bad_input_is_refused_by_name_and_leaves_nothing() {
     let before = scene.listing();
     let with = |key: &str, value: &str| -> Vec<String> {
         let mut args: Vec<String> = NNI.iter().map(|a| (*a).to_owned()).collect();
-        let at = args.iter().position(|a| a == key).expect("a flag of the command");
+        let at = args
+            .iter()
+            .position(|a| a == key)
+            .expect("a flag of the command");
         args[at + 1] = value.to_owned();
         args
     };
@@ -97,7 +118,10 @@ fn bad_input_is_refused_by_name_and_leaves_nothing() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let message = scene.redmask(&args).refused();
         for word in words {
-            assert!(message.contains(word), "{key} {value}: `{word}` in `{message}`");
+            assert!(
+                message.contains(word),
+                "{key} {value}: `{word}` in `{message}`"
+            );
         }
         assert_eq!(scene.listing(), before, "{key} {value}");
     }
