@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use redmask_core::{Error, FingerprintBuilder, Result, Session};
+use redmask_data::Location;
 use redmask_report::Report;
 use redmask_report::gate::{Gate, GateOutcome};
 use redmask_report::html::Options;
@@ -17,7 +18,7 @@ use crate::plan::{Plan, plan};
 use crate::provenance::{RunFacts, provenance};
 use crate::recipe::Recipe;
 use crate::records::Records;
-use crate::results::{Setting, pictures};
+use crate::results::{Setting, pictures, sheets};
 use crate::stages::{REPORT_DATA, RESULTS, Workshop};
 use crate::store::{StageKind, Store, find, has_partial};
 use crate::weights::InitialWeights;
@@ -177,6 +178,10 @@ fn run_in(
     let mut data: ReportData = tabulated.read_json(REPORT_DATA)?;
     if experiment.show_members {
         pictures::add(&workshop, &mut data)?;
+    }
+    let real = matches!(experiment.data.spec.location, Location::Path(_));
+    if experiment.show_members || !real {
+        sheets::add(&workshop, &mut data, real)?;
     }
     let report = Report::new(tabulated.read_json(RESULTS)?, provenance, data)?;
     report.write(out.path())?;

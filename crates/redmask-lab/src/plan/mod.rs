@@ -4,13 +4,16 @@ mod build;
 mod estimate;
 mod stage;
 
+use redmask_poison::PoisonConfig;
+
 use crate::deal::Dealt;
 use crate::recipe::{ModelConfig, ModelRef};
 
 pub use build::plan;
 pub use estimate::{Estimate, Estimator, StageState, Work};
 pub use stage::{
-    AttackTarget, AttackTask, BlindTask, PredictTask, SplitTask, Stage, Task, TrainTask, Trained,
+    AttackTarget, AttackTask, BackdoorTask, BlindTask, PredictTask, SplitTask, Stage, Task,
+    TrainTask, Trained,
 };
 
 /// Stages in an order in which they can run, and what the outcomes mean.
@@ -24,6 +27,8 @@ pub struct Plan {
     pub qualities: Vec<QualityCell>,
     /// The blind controls.
     pub blinds: Vec<BlindCell>,
+    /// The backdoors.
+    pub backdoors: Vec<BackdoorCell>,
     /// The root seeds, in order.
     pub seeds: Vec<u64>,
 }
@@ -74,6 +79,17 @@ pub struct QualityCell {
     pub stages: Vec<usize>,
     /// The training stage of each seed.
     pub trainings: Vec<usize>,
+}
+
+/// A backdoor in one poisoned model under every seed.
+#[derive(Debug, Clone)]
+pub struct BackdoorCell {
+    /// The poisoned model.
+    pub victim: ModelUse,
+    /// How it was poisoned.
+    pub poison: PoisonConfig,
+    /// The backdoor stage of each seed.
+    pub stages: Vec<usize>,
 }
 
 /// The blind control on one audited set under every seed.

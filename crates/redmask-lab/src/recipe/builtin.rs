@@ -29,7 +29,13 @@ static BUILTINS: &[Builtin] = recipes![
     "chobola/figure-2",
     "chobola/figure-3",
     "chobola/figure-4",
+    "chobola/table-8",
+    "chobola/table-9",
+    "chobola/table-10",
     "chobola/epochs",
+    "jambrovic/hba",
+    "jambrovic/iba",
+    "badseg/vectors",
 ];
 
 /// Every recipe that ships with Redmask, in the order of the documentation.

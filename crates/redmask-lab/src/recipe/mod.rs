@@ -9,6 +9,7 @@ mod builtin;
 mod data;
 mod layout;
 mod model;
+mod poison;
 mod profile;
 mod source;
 
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redmask_attacks::controls::BlindConfig;
 use redmask_core::{Error, Fingerprint, Result};
 use redmask_nn::network::NetworkConfig;
+use redmask_poison::PoisonConfig;
 use redmask_report::schema::Condition;
 use redmask_train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ pub use builtin::{Builtin, builtins};
 pub use data::{DataRole, SplitConfig};
 pub use layout::{FigureConfig, PublishedTable, TableConfig};
 pub use model::{ModelConfig, ModelRef};
+pub use poison::BackdoorConfig;
 pub use profile::AS_WRITTEN;
 pub use source::RecipeSource;
 
@@ -63,9 +66,17 @@ pub struct Recipe {
     #[serde(default)]
     pub model: BTreeMap<String, ModelConfig>,
     /// Attacks by name.
+    #[serde(default)]
     pub attack: BTreeMap<String, AttackConfig>,
     /// What is attacked with what.
+    #[serde(default)]
     pub audit: Vec<AuditConfig>,
+    /// Backdoors that models can be trained under, by name.
+    #[serde(default, skip_serializing_if = "poison::none")]
+    pub poison: BTreeMap<String, PoisonConfig>,
+    /// Which poisoned models are measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backdoor: Vec<BackdoorConfig>,
     /// Controls.
     #[serde(default)]
     pub control: ControlConfig,
@@ -228,6 +239,7 @@ impl Recipe {
             network: name.to_owned(),
             train_records: None,
             epochs: None,
+            poison: None,
         });
         if self.network.contains_key(&model.network) {
             return Ok(model);
@@ -265,10 +277,18 @@ impl Recipe {
             for reference in audit.victims.iter().chain(&audit.shadows) {
                 let model = self.model(&reference.model)?;
                 let epoch = reference.epoch.unwrap_or(self.epochs(&model));
-                match models.iter_mut().find(|(m, _)| *m == model) {
-                    Some((_, epochs)) => _ = epochs.insert(epoch),
-                    None => models.push((model, BTreeSet::from([epoch]))),
-                }
+                use_model(&mut models, model, epoch);
+            }
+        }
+        for backdoor in &self.backdoor {
+            for reference in &backdoor.victims {
+                let model = self.model(&reference.model)?;
+                let epoch = reference.epoch.unwrap_or(self.epochs(&model));
+                use_model(&mut models, model, epoch);
+                let twin = self.clean_twin(backdoor, reference)?;
+                let of_twin = backdoor.clean.as_ref().unwrap_or(reference).epoch;
+                let epoch = of_twin.unwrap_or(self.epochs(&twin));
+                use_model(&mut models, twin, epoch);
             }
         }
         Ok(models)
@@ -321,6 +341,7 @@ impl Recipe {
         for attack in self.attack.values() {
             attack.validate()?;
         }
+        self.validate_poison()?;
         self.validate_audits()?;
         self.split.validate(self.largest_train()?)?;
         self.validate_statistics()?;
@@ -328,7 +349,13 @@ impl Recipe {
     }
 
     fn validate_audits(&self) -> Result<()> {
-        if self.audit.is_empty() {
+        if self.split.one_sided && !self.audit.is_empty() {
+            return Err(Error::config(
+                "split.one_sided",
+                "membership attacks need a shadow's half",
+            ));
+        }
+        if self.audit.is_empty() && self.backdoor.is_empty() {
             return Err(Error::config("audit", "the recipe audits nothing"));
         }
         for (i, audit) in self.audit.iter().enumerate() {
@@ -414,6 +441,13 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+}
+
+fn use_model(models: &mut Vec<(ModelConfig, BTreeSet<u32>)>, model: ModelConfig, epoch: u32) {
+    match models.iter_mut().find(|(m, _)| *m == model) {
+        Some((_, epochs)) => _ = epochs.insert(epoch),
+        None => models.push((model, BTreeSet::from([epoch]))),
     }
 }
 

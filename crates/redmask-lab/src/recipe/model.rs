@@ -18,6 +18,9 @@ pub struct ModelConfig {
     /// Epochs, instead of the training's.
     #[serde(default)]
     pub epochs: Option<u32>,
+    /// The `[poison.NAME]` that its training records are altered by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poison: Option<String>,
 }
 
 /// `MODEL` or `MODEL@EPOCH`: a model after its last epoch or after an earlier one of the same training.

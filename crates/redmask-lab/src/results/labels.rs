@@ -44,6 +44,9 @@ impl Setting<'_> {
         if model.model.train_records.is_some() {
             let _ = write!(text, ", {} records", model.train_records);
         }
+        if let Some(poison) = &model.model.poison {
+            let _ = write!(text, ", {}", self.label_of_value("poison", poison));
+        }
         if model.reference.epoch.is_some() {
             let _ = write!(text, ", epoch {}", model.epoch);
         }

@@ -1,5 +1,6 @@
 //! From finished stages to measurements, tables and figures.
 
+mod backdoor;
 mod curves;
 mod exposed;
 mod figures;
@@ -9,6 +10,7 @@ mod outcomes;
 pub(crate) mod pictures;
 mod published;
 mod seeds;
+pub(crate) mod sheets;
 mod statements;
 mod tables;
 mod utility;
@@ -26,7 +28,7 @@ use crate::recipe::Recipe;
 use crate::weights::InitialWeights;
 
 pub use outcomes::{AttackPair, Outcomes};
-pub(crate) use outcomes::{BLIND, OUTCOMES, QUALITY};
+pub(crate) use outcomes::{BACKDOOR, BLIND, OUTCOMES, QUALITY};
 
 /// What stays the same over all measurements of a run.
 #[derive(Debug, Clone)]
@@ -115,7 +117,15 @@ pub fn tabulate(setting: &Setting<'_>, outcomes: &Outcomes<'_>) -> Result<Tabula
             .collect::<Result<Vec<_>>>()?;
         utility::measure_blind(setting, plan, cell, &of_seeds, &mut findings);
     }
-    if plan.blinds.is_empty() {
+    for cell in &plan.backdoors {
+        let of_seeds = cell
+            .stages
+            .iter()
+            .map(|&at| outcomes.backdoor(at))
+            .collect::<Result<Vec<_>>>()?;
+        backdoor::measure(setting, plan, cell, &of_seeds, &mut findings)?;
+    }
+    if plan.blinds.is_empty() && !plan.cells.is_empty() {
         findings.warnings.push(Warning::new(
             "control-not-measured",
             "No blind control was run: members and non-members may differ by themselves.",
@@ -180,6 +190,18 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             "",
             paper,
         ));
+    }
+    if !context.outcomes.plan.backdoors.is_empty() {
+        sections.push(section(
+            "backdoors",
+            "Backdoors",
+            "Success of each planted backdoor on held-out images, beside its controls: the clean twin under the same trigger, the \
+             poisoned model without it and under a wrong trigger of the same size. No success means much without them.",
+            backdoor::blocks(context),
+        ));
+    }
+    if context.pairs.is_empty() {
+        return Ok(sections);
     }
     sections.push(section(
         "attacks",
@@ -267,6 +289,24 @@ pub(crate) fn conditions_of_victim(setting: &Setting<'_>, victim: &ModelUse) -> 
     set("victim", victim.model.network.clone().into());
     set("train_records", victim.train_records.into());
     set("epochs", victim.epoch.into());
+    if let (Some(name), Some(poison)) = (
+        &victim.model.poison,
+        setting.recipe.poison_of(&victim.model),
+    ) {
+        set("poison", name.clone().into());
+        let mut known = |key: &str, value: Option<Condition>| {
+            if let Some(value) = value {
+                set(key, value);
+            }
+        };
+        known("preset", poison.preset.clone().map(Into::into));
+        known("rate", poison.rate.map(Into::into));
+        known("trigger_size", poison.trigger_size.map(Into::into));
+        known(
+            "trigger_value",
+            poison.trigger_value.map(|v| usize::from(v).into()),
+        );
+    }
     conditions
 }
 

@@ -80,7 +80,7 @@ fn picture(
     Ok(())
 }
 
-fn png(picture: DynamicImage) -> Result<Png> {
+pub(super) fn png(picture: DynamicImage) -> Result<Png> {
     let mut bytes = Vec::new();
     picture
         .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)
@@ -92,7 +92,7 @@ fn sized<T>(buffer: Option<T>) -> Result<T> {
     buffer.ok_or_else(|| Error::Internal("a picture whose pixels do not fill it".into()))
 }
 
-fn of_image(image: &Image) -> Result<DynamicImage> {
+pub(super) fn of_image(image: &Image) -> Result<DynamicImage> {
     let (h, w) = (image.height() as u32, image.width() as u32);
     Ok(if image.channels() == 1 {
         sized(GrayImage::from_raw(w, h, image.data().to_vec()))?.into()

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use burn::tensor::Device;
-use redmask_core::{Error, Result};
+use redmask_core::{Error, Result, SegDataset};
+use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::weights::{Checkpoint, load_encoder};
 use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
 use serde_json::{Value, json};
 
-use super::Workshop;
+use super::{Workshop, poison};
 use crate::plan::{TrainTask, Trained};
 use crate::store::{Slot, Stored};
 
@@ -22,24 +23,44 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
     if let Some(weights) = &task.initial {
         network = load_encoder(network, &Checkpoint::open(&weights.file)?)?.0;
     }
-    train_segmentation(
-        &task.network,
-        network,
-        &records.members,
-        Some(&records.held_out),
-        &task.training,
-        &TrainRun {
-            checkpoint_every: checkpoint_every(),
-            ..TrainRun::new(task.seed, slot.dir(), workshop.session)
-        },
-    )?;
+    let run = TrainRun {
+        checkpoint_every: checkpoint_every(),
+        ..TrainRun::new(task.seed, slot.dir(), workshop.session)
+    };
+    match &task.poison {
+        None => {
+            let members = &records.members;
+            train(task, network, members, &records.held_out, &run)?;
+        }
+        Some(poison) => poison::train(workshop, task, poison, network, records, slot, &run)?,
+    }
     Ok(json!({
         "network": task.network,
         "training": task.training,
         "side": task.side,
         "records": task.dealt.members.len(),
         "initial": task.initial.as_ref().map(|w| w.hash),
+        "poison": task.poison,
     }))
+}
+
+/// Trains on records as they are.
+pub(super) fn train(
+    task: &TrainTask,
+    network: SegmentationNetwork,
+    members: &dyn SegDataset,
+    held_out: &dyn SegDataset,
+    run: &TrainRun<'_>,
+) -> Result<()> {
+    train_segmentation(
+        &task.network,
+        network,
+        members,
+        Some(held_out),
+        &task.training,
+        run,
+    )?;
+    Ok(())
 }
 
 /// A minute; `REDMASK_CHECKPOINT_SECONDS` says otherwise. How often changes nothing but what a kill costs.

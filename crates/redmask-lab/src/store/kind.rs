@@ -16,6 +16,8 @@ pub enum StageKind {
     Predict,
     /// Runs a membership attack.
     Attack,
+    /// Measures a backdoor in a trained network.
+    Backdoor,
     /// Runs a control: an attack that must fail if the experiment is sound.
     Control,
     /// Turns outcomes into measurements with intervals.
@@ -24,11 +26,12 @@ pub enum StageKind {
 
 impl StageKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Split,
         Self::Train,
         Self::Predict,
         Self::Attack,
+        Self::Backdoor,
         Self::Control,
         Self::Tabulate,
     ];
@@ -40,6 +43,7 @@ impl StageKind {
             Self::Train => "train",
             Self::Predict => "predict",
             Self::Attack => "attack",
+            Self::Backdoor => "backdoor",
             Self::Control => "control",
             Self::Tabulate => "tabulate",
         }
@@ -52,6 +56,7 @@ impl StageKind {
             | Self::Train
             | Self::Predict
             | Self::Attack
+            | Self::Backdoor
             | Self::Control
             | Self::Tabulate => 1,
         }

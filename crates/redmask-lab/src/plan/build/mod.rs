@@ -1,6 +1,7 @@
 //! Expanding a recipe.
 
 mod attack;
+mod backdoor;
 mod blind;
 mod quality;
 mod split;
@@ -13,7 +14,7 @@ use redmask_core::{Fingerprint, Result, Seed, SegDataset, Subset};
 
 use crate::bind::BoundData;
 use crate::deal::{Deal, Dealt, Side};
-use crate::plan::{BlindCell, Cell, ModelUse, Plan, QualityCell, Stage};
+use crate::plan::{BackdoorCell, BlindCell, Cell, ModelUse, Plan, QualityCell, Stage};
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::StageKey;
 use crate::weights::InitialWeights;
@@ -43,6 +44,7 @@ pub fn plan(
         cells: Vec::new(),
         qualities: Vec::new(),
         blinds: Vec::new(),
+        backdoors: Vec::new(),
     };
     for &seed in seeds {
         builder.repeat(seed)?;
@@ -53,6 +55,7 @@ pub fn plan(
         cells: builder.cells,
         qualities: builder.qualities,
         blinds: builder.blinds,
+        backdoors: builder.backdoors,
         seeds: seeds.to_vec(),
     })
 }
@@ -68,6 +71,7 @@ struct Builder<'a> {
     cells: Vec<Cell>,
     qualities: Vec<QualityCell>,
     blinds: Vec<BlindCell>,
+    backdoors: Vec<BackdoorCell>,
 }
 
 /// One repetition under one root seed.
@@ -127,7 +131,7 @@ impl Builder<'_> {
         for size in sizes {
             self.blind(&repetition, size)?;
         }
-        Ok(())
+        self.backdoors(&repetition)
     }
 
     /// Cells in the order in which the recipe names pairs, whatever the order of computation.
@@ -186,7 +190,9 @@ impl Builder<'_> {
     }
 
     fn sides(&self) -> Vec<Side> {
-        let shadows = (0..self.recipe.split.shadows as u32).map(Side::Shadow);
+        let split = &self.recipe.split;
+        let shadows = if split.one_sided { 0 } else { split.shadows };
+        let shadows = (0..shadows as u32).map(Side::Shadow);
         std::iter::once(Side::Victim).chain(shadows).collect()
     }
 }

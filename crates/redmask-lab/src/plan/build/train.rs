@@ -36,22 +36,32 @@ impl Builder<'_> {
                 .records(side, model.train_records, self.recipe.split.held_out)?;
         let seed = side.seed(&repetition.root).child("train");
         let initial = self.weights.get(&model.model.network).cloned();
+        let poison = self.recipe.poison_of(&model.model).cloned();
+        let mut config = json!({
+            "network": network,
+            "training": training,
+            "size": self.data.size,
+            "initial": initial.as_ref().map(|w| w.hash),
+        });
+        // Left out where there is none, so that clean trainings keep their keys.
+        if let (Some(poison), Some(config)) = (&poison, config.as_object_mut()) {
+            config.insert("poison".to_owned(), json!(poison));
+        }
         let key = StageKey::derive(
             StageKind::Train,
-            &json!({
-                "network": network,
-                "training": training,
-                "size": self.data.size,
-                "initial": initial.as_ref().map(|w| w.hash),
-            }),
+            &config,
             &self.inputs_of(&dealt)?,
             Some(&seed),
         )?;
         let stage = self.intern(Stage {
             key,
             label: format!(
-                "train {} on {} records, {}, seed {}",
+                "train {}{} on {} records, {}, seed {}",
                 model.model.network,
+                match &model.model.poison {
+                    Some(name) => format!(" under poison {name}"),
+                    None => String::new(),
+                },
                 model.train_records,
                 side.describe(),
                 repetition.seed
@@ -62,6 +72,7 @@ impl Builder<'_> {
                 network,
                 training,
                 initial,
+                poison,
                 side,
                 dealt: dealt.clone(),
                 root: repetition.seed,
