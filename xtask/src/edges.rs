@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redmask-train", &["core", "metrics", "data", "nn"]),
     (
         "redmask-attacks",
-        &["core", "metrics", "data", "nn", "train"],
+        &["core", "metrics", "data", "poison", "nn", "train"],
     ),
     (
         "redmask-defences",

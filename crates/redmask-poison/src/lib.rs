@@ -60,6 +60,6 @@ pub use selection::{DecoyKind, Decoys, Selection};
 pub use sheet::{SheetRow, contact_sheet};
 pub use survey::{Survey, survey};
 pub use target::{ClassCentres, CoOccurrence, TargetChoice};
-pub use trigger::{Art, Edge, Trigger};
+pub use trigger::{Art, Edge, Rgba, Trigger};
 pub use trigger_file::TriggerFile;
 pub use write::{WriteRequest, WriteSummary, undo, write};

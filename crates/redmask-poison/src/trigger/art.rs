@@ -23,7 +23,7 @@ pub enum Art {
 const OVERSAMPLING: usize = 4;
 
 /// Colour and opacity, each in `[0, 1]`.
-pub(crate) type Rgba = [f32; 4];
+pub type Rgba = [f32; 4];
 
 impl Art {
     /// Every picture.
@@ -47,7 +47,7 @@ impl Art {
     }
 
     /// Row-major pixels at `height` x `width`; colours are not premultiplied.
-    pub(crate) fn render(self, height: usize, width: usize) -> Vec<Rgba> {
+    pub fn render(self, height: usize, width: usize) -> Vec<Rgba> {
         let n = OVERSAMPLING;
         let place = |i: usize, sub: usize, side: usize| {
             2.0 * (i as f32 + (sub as f32 + 0.5) / n as f32) / side as f32 - 1.0

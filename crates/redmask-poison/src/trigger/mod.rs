@@ -9,7 +9,7 @@ mod wavelet;
 use redmask_core::{Error, Fingerprint, FingerprintBuilder, Image, Result};
 use serde::{Deserialize, Serialize};
 
-pub use art::Art;
+pub use art::{Art, Rgba};
 
 use crate::placement::PixelBox;
 use stamp::Ink;
