@@ -8,11 +8,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redmask-core", &[]),
     ("redmask-metrics", &["core"]),
     ("redmask-data", &["core"]),
+    ("redmask-poison", &["core", "metrics", "data"]),
     ("redmask-nn", &["core"]),
     ("redmask-train", &["core", "metrics", "data", "nn"]),
     (
         "redmask-attacks",
-        &["core", "metrics", "data", "nn", "train"],
+        &["core", "metrics", "data", "poison", "nn", "train"],
     ),
     (
         "redmask-defences",
@@ -22,13 +23,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "redmask-lab",
         &[
-            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report",
+            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
         ],
     ),
     (
         "redmask",
         &[
-            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report", "lab",
+            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
+            "lab",
         ],
     ),
     ("xtask", &[]),

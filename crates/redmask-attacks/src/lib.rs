@@ -1,4 +1,4 @@
-//! Membership inference attacks on segmentation models and their controls.
+//! Membership inference attacks on segmentation models and their controls, and the search for backdoor triggers.
 //!
 //! The unit of inference is one record: an image with its mask. Pixels of one image depend on each other, so their
 //! likelihoods are never multiplied; each image becomes one score (or a short vector) first, and statistics are done
@@ -12,6 +12,7 @@
 //! - [`patch`]: a classifier of patches of the loss map, averaged over the image.
 //! - [`controls`]: the blind classifier and the null victim, without which no number means anything.
 //! - [`scores`]: attacks across models (LiRA, RMIA, Attack-P, Attack-R, ...), as functions of matrices.
+//! - [`trigger_search`]: which trigger a backdoor would use, found on a surrogate; it needs gradients, poisoning does not.
 //! - [`signals`]: per-record scalars and vectors, all in one pass over the class scores of an image.
 
 pub mod classifier;
@@ -25,6 +26,7 @@ pub mod patch;
 pub mod scores;
 mod shadow_regression;
 pub mod signals;
+pub mod trigger_search;
 
 #[cfg(test)]
 mod testing;

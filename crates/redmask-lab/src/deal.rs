@@ -101,7 +101,7 @@ impl Deal {
         let mut taken = 0;
         for group in order {
             // A group that crosses the middle stays whole on the victim's side.
-            let side = usize::from(taken >= pool / 2);
+            let side = usize::from(!config.one_sided && taken >= pool / 2);
             taken += group.len();
             half[side].push(group);
             if taken >= pool {
@@ -320,6 +320,7 @@ mod tests {
             shadows: 2,
             audited: None,
             reference: 0,
+            one_sided: false,
         }
     }
 
@@ -346,6 +347,20 @@ mod tests {
         assert_ne!(shadow.members, second.members);
         assert_eq!(victim, deal(0).records(Side::Victim, 30, 20).unwrap());
         assert_ne!(victim, deal(1).records(Side::Victim, 30, 20).unwrap());
+    }
+
+    #[test]
+    fn without_a_shadow_everything_is_the_victim_s() {
+        let data = Numbered::new(100, 1);
+        let one_sided = SplitConfig {
+            one_sided: true,
+            pool: None,
+            ..config(70, 30)
+        };
+        let deal = Deal::new(&data, &one_sided, 70, &Seed::root(0)).unwrap();
+        let victim = deal.records(Side::Victim, 70, 30).unwrap();
+        assert_eq!(all(&victim).len(), 100);
+        assert!(deal.records(Side::Shadow(0), 1, 1).is_err());
     }
 
     #[test]

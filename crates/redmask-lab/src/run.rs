@@ -18,7 +18,7 @@ use crate::plan::{Plan, plan};
 use crate::provenance::{RunFacts, provenance};
 use crate::recipe::Recipe;
 use crate::records::Records;
-use crate::results::{RECORDS, Setting, panels, pictures};
+use crate::results::{RECORDS, Setting, panels, pictures, sheets};
 use crate::stages::{REPORT_DATA, RESULTS, Workshop};
 use crate::store::{StageKind, Store, find, has_partial};
 use crate::weights::InitialWeights;
@@ -185,6 +185,7 @@ fn run_in(
     let procedural = matches!(experiment.data.spec.location, Location::Seed(_));
     if experiment.show_members || procedural {
         panels::add(&workshop, &mut data, procedural)?;
+        sheets::add(&workshop, &mut data, !procedural)?;
     }
     let report = Report::new(tabulated.read_json(RESULTS)?, provenance, data)?;
     report.write(out.path())?;

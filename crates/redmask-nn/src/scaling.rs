@@ -42,6 +42,12 @@ impl InputScaling {
         }
     }
 
+    /// Factor and offset of each of `channels` channels: input = pixel * factor + offset. For attacks that need gradients along
+    /// pixels.
+    pub fn factors(self, channels: usize) -> Vec<(f32, f32)> {
+        (0..channels).map(|c| self.affine(c, channels)).collect()
+    }
+
     /// Appends the scaled planes of one image `[c, h, w]` to `out`.
     pub fn extend(self, image: &redmask_core::Image, out: &mut Vec<f32>) {
         let plane = (image.height() * image.width()).max(1);

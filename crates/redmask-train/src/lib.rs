@@ -18,6 +18,7 @@ pub use classifier::{
     MemoryInputs, train_classifier,
 };
 pub use segmentation::{
-    Evaluation, SegmentationReport, TrainConfig, TrainOutcome, train_segmentation,
+    EpochRewrite, Evaluation, SegmentationReport, TrainConfig, TrainOutcome, train_rewritten,
+    train_segmentation,
 };
 pub use trainer::{EpochRecord, TrainRun};

@@ -7,6 +7,10 @@ use clap_complete::Shell;
 use redmask::lab::WeightsArg;
 use redmask::{Binding, DataSpec};
 
+mod poison;
+
+pub(crate) use poison::PoisonArgs;
+
 const AFTER_HELP: &str = "\
 Examples:
   redmask quickstart                                  audit a model on procedural data, minutes from start to report
@@ -118,6 +122,20 @@ Example:
     /// Look at data sets: do they read, are they sound, what is in them?
     #[command(subcommand)]
     Data(DataCommand),
+
+    /// Write a backdoored copy of a data set, with a manifest of what was done, or take the poison back.
+    #[command(after_help = "\
+An attack is a trigger, a placement, a relabelling and a selection; a preset names a published combination. NEW has the
+source's layout: untouched files are byte-identical, altered ones are lossless PNGs under the same stem, their originals are
+in NEW/.redmask-undo, and NEW/manifest.json says what was done. 
+Examples:
+  redmask poison --list
+  redmask poison --data driving=camvid:/data/camvid --preset iba-nni --victim car --target road \\
+      --rate 0.1 --trigger-size 15 --seed 7 --out /tmp/camvid-nni
+  redmask poison --data street:7?count=50 --preset badseg-o2b --victim car --target road --out /tmp/street \\
+      --preview street.png
+  redmask poison --undo /tmp/camvid-nni")]
+    Poison(Box<PoisonArgs>),
 
     /// Differential-privacy arithmetic: epsilon of a training, noise for an epsilon, epsilon shown by an attack.
     #[command(subcommand)]

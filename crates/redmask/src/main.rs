@@ -54,6 +54,7 @@ fn start(cli: &Cli) -> Result<Exit> {
         Command::Report(args) => commands::report::run(&context, args),
         Command::Compare(args) => commands::compare::run(&context, args),
         Command::Data(command) => commands::data::run(&context, command),
+        Command::Poison(args) => commands::poison::run(&context, args),
         Command::Dp(command) => commands::dp::run(command),
         Command::Completions { shell } => commands::completions::run(*shell),
     }

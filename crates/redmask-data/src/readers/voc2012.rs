@@ -123,7 +123,9 @@ fn record(root: &Path, list: &Path, split: &str, stem: &str) -> Result<Record> {
     };
     let mut record = Record::new(
         SampleId::new(split, stem),
-        existing(file("JPEGImages", "jpg"))?,
+        // A picture that was altered without loss stands under the same stem.
+        existing(file("JPEGImages", "jpg"))
+            .or_else(|e| existing(file("JPEGImages", "png")).map_err(|_| e))?,
         existing(file("SegmentationClass", "png"))?,
     );
     let objects = file("SegmentationObject", "png");

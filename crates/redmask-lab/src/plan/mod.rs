@@ -5,6 +5,8 @@ mod estimate;
 mod pool;
 mod stage;
 
+use redmask_poison::PoisonConfig;
+
 use crate::deal::Dealt;
 use redmask_core::Seed;
 use redmask_defences::output::OutputDefence;
@@ -15,7 +17,8 @@ pub use build::plan;
 pub use estimate::{Estimate, Estimator, StageState, Work};
 pub use pool::{PoolCell, PoolRun, PoolSplitTask, ScoreTask, SignalTask, attack_id, target_key};
 pub use stage::{
-    AttackTarget, AttackTask, BlindTask, PredictTask, SplitTask, Stage, Task, TrainTask, Trained,
+    AttackTarget, AttackTask, BackdoorTask, BlindTask, PredictTask, SplitTask, Stage, Task,
+    TrainTask, Trained,
 };
 
 /// Stages in an order in which they can run, and what the outcomes mean.
@@ -35,6 +38,8 @@ pub struct Plan {
     pub pool_runs: Vec<PoolRun>,
     /// What stands in front of models when they answer; [`Trained::front`] points here.
     pub fronts: Vec<Front>,
+    /// The backdoors.
+    pub backdoors: Vec<BackdoorCell>,
     /// The root seeds, in order.
     pub seeds: Vec<u64>,
 }
@@ -111,6 +116,17 @@ pub struct QualityCell {
     pub trainings: Vec<usize>,
     /// The model of each seed.
     pub models: Vec<Trained>,
+}
+
+/// A backdoor in one poisoned model under every seed.
+#[derive(Debug, Clone)]
+pub struct BackdoorCell {
+    /// The poisoned model.
+    pub victim: ModelUse,
+    /// How it was poisoned.
+    pub poison: PoisonConfig,
+    /// The backdoor stage of each seed.
+    pub stages: Vec<usize>,
 }
 
 /// The blind control on one audited set under every seed.

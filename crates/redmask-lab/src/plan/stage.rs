@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use redmask_attacks::controls::BlindConfig;
 use redmask_core::Seed;
 use redmask_nn::network::NetworkConfig;
+use redmask_poison::PoisonConfig;
 use redmask_train::TrainConfig;
 use redmask_train::defence::TrainingDefence;
 
+use crate::backdoor::Sweeps;
 use crate::deal::{Dealt, Side};
 use crate::plan::{PoolSplitTask, ScoreTask, SignalTask, Work};
 use crate::recipe::AttackConfig;
@@ -47,6 +49,8 @@ pub enum Task {
     Score(ScoreTask),
     /// Fits an attack on shadows and scores the records of its targets.
     Attack(AttackTask),
+    /// Measures a backdoor.
+    Backdoor(Box<BackdoorTask>),
     /// Tells members from non-members without a model.
     Blind(BlindTask),
     /// Makes results of outcomes.
@@ -71,6 +75,8 @@ pub struct TrainTask {
     pub training: TrainConfig,
     /// Where its encoder starts from, if not from random weights.
     pub initial: Option<InitialWeights>,
+    /// How its training records are altered.
+    pub poison: Option<PoisonConfig>,
     /// Whose model it is.
     pub side: Side,
     /// Its records.
@@ -137,6 +143,23 @@ pub struct AttackTarget {
     pub null_victim: bool,
 }
 
+/// See [`Task::Backdoor`].
+#[derive(Debug, Clone)]
+pub struct BackdoorTask {
+    /// The poisoned network.
+    pub model: Trained,
+    /// The same network trained without poison.
+    pub clean: Trained,
+    /// How the first was poisoned.
+    pub poison: PoisonConfig,
+    /// What to measure besides the trained trigger.
+    pub sweeps: Sweeps,
+    /// Its records; the held-out ones are measured on.
+    pub dealt: Dealt,
+    /// The seed that the poisoning was drawn from.
+    pub seed: Seed,
+}
+
 /// See [`Task::Blind`].
 #[derive(Debug, Clone)]
 pub struct BlindTask {
@@ -163,6 +186,7 @@ impl Task {
                 .map(|(_, dealt)| dealt)
                 .chain(task.targets.iter().map(|t| &t.dealt))
                 .collect(),
+            Self::Backdoor(task) => vec![&task.dealt],
             Self::Blind(task) => vec![&task.dealt],
         };
         let reference: &[usize] = match self {

@@ -49,6 +49,9 @@ pub struct SplitConfig {
     /// Members and non-members that attacks are trained and measured on, each; all by default.
     #[serde(default)]
     pub audited: Option<usize>,
+    /// No shadow's half: every record may be the victim's. For experiments without membership attacks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub one_sided: bool,
 }
 
 fn one() -> usize {
@@ -81,12 +84,13 @@ impl SplitConfig {
         positive("held_out", self.held_out)?;
         positive("shadows", self.shadows)?;
         positive("audited", self.audited.unwrap_or(1))?;
-        let least = 2 * (largest_train + self.held_out + self.reference);
+        let least = self.sides() * (largest_train + self.held_out + self.reference);
         match self.pool {
             Some(pool) if pool < least => Err(Error::config(
                 "split.pool",
                 format!(
-                    "{pool} records cannot hold two sides of {largest_train} + {} records",
+                    "{pool} records cannot hold {} side(s) of {largest_train} + {} records",
+                    self.sides(),
                     self.held_out + self.reference
                 ),
             )),
@@ -97,6 +101,11 @@ impl SplitConfig {
     /// Records that the data set must have.
     pub fn needed(&self, largest_train: usize) -> usize {
         self.pool
-            .unwrap_or(2 * (largest_train + self.held_out + self.reference))
+            .unwrap_or(self.sides() * (largest_train + self.held_out + self.reference))
+    }
+
+    /// Victim and shadow, or the victim alone.
+    fn sides(&self) -> usize {
+        if self.one_sided { 1 } else { 2 }
     }
 }

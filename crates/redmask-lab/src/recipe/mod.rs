@@ -11,6 +11,7 @@ mod defence;
 mod layout;
 mod model;
 mod overview;
+mod poison;
 mod pool;
 mod profile;
 mod score;
@@ -21,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redmask_attacks::controls::BlindConfig;
 use redmask_core::{Error, Fingerprint, Result};
 use redmask_nn::network::NetworkConfig;
+use redmask_poison::PoisonConfig;
 use redmask_report::schema::Condition;
 use redmask_train::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,7 @@ pub use defence::DefenceConfig;
 pub use layout::{FigureConfig, PublishedTable, TableConfig};
 pub use model::{ModelConfig, ModelRef};
 pub use overview::OverviewConfig;
+pub use poison::BackdoorConfig;
 pub use pool::PoolConfig;
 pub use profile::AS_WRITTEN;
 pub use score::{
@@ -76,6 +79,7 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub defence: BTreeMap<String, DefenceConfig>,
     /// Attacks by name.
+    #[serde(default)]
     pub attack: BTreeMap<String, AttackConfig>,
     /// What is attacked with what.
     #[serde(default)]
@@ -83,6 +87,12 @@ pub struct Recipe {
     /// Pools of models for attacks across models.
     #[serde(default)]
     pub pool: Vec<PoolConfig>,
+    /// Backdoors that models can be trained under, by name.
+    #[serde(default, skip_serializing_if = "poison::none")]
+    pub poison: BTreeMap<String, PoisonConfig>,
+    /// Which poisoned models are measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backdoor: Vec<BackdoorConfig>,
     /// Controls.
     #[serde(default)]
     pub control: ControlConfig,
@@ -249,6 +259,7 @@ impl Recipe {
             train_records: None,
             epochs: None,
             defence: None,
+            poison: None,
         });
         if let Some(defence) = model.defence.as_ref().filter(|d| !self.defence.contains_key(*d)) {
             let known: Vec<&str> = self.defence.keys().map(String::as_str).collect();
@@ -257,6 +268,12 @@ impl Recipe {
                 format!("there is no [defence.{defence}] in the recipe"),
             )
             .with_hint(format!("it has: {}", known.join(", "))));
+        }
+        if model.defence.is_some() && model.poison.is_some() {
+            return Err(Error::config(
+                format!("model `{name}`"),
+                "a model is defended or poisoned, not both",
+            ));
         }
         if self.network.contains_key(&model.network) {
             return Ok(model);
@@ -297,9 +314,17 @@ impl Recipe {
         for reference in references {
             let model = self.model(&reference.model)?;
             let epoch = reference.epoch.unwrap_or(self.epochs(&model));
-            match models.iter_mut().find(|(m, _)| *m == model) {
-                Some((_, epochs)) => _ = epochs.insert(epoch),
-                None => models.push((model, BTreeSet::from([epoch]))),
+            use_model(&mut models, model, epoch);
+        }
+        for backdoor in &self.backdoor {
+            for reference in &backdoor.victims {
+                let model = self.model(&reference.model)?;
+                let epoch = reference.epoch.unwrap_or(self.epochs(&model));
+                use_model(&mut models, model, epoch);
+                let twin = self.clean_twin(backdoor, reference)?;
+                let of_twin = backdoor.clean.as_ref().unwrap_or(reference).epoch;
+                let epoch = of_twin.unwrap_or(self.epochs(&twin));
+                use_model(&mut models, twin, epoch);
             }
         }
         Ok(models)
@@ -367,6 +392,7 @@ impl Recipe {
         for attack in self.attack.values() {
             attack.validate()?;
         }
+        self.validate_poison()?;
         self.validate_audits()?;
         if !self.audit.is_empty() {
             self.split.validate(self.largest_train()?)?;
@@ -405,7 +431,13 @@ impl Recipe {
     }
 
     fn validate_audits(&self) -> Result<()> {
-        if self.audit.is_empty() && self.pool.is_empty() {
+        if self.split.one_sided && !self.audit.is_empty() {
+            return Err(Error::config(
+                "split.one_sided",
+                "membership attacks need a shadow's half",
+            ));
+        }
+        if self.audit.is_empty() && self.backdoor.is_empty() && self.pool.is_empty() {
             return Err(Error::config("audit", "the recipe audits nothing"));
         }
         for (i, audit) in self.audit.iter().enumerate() {
@@ -513,6 +545,13 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+}
+
+fn use_model(models: &mut Vec<(ModelConfig, BTreeSet<u32>)>, model: ModelConfig, epoch: u32) {
+    match models.iter_mut().find(|(m, _)| *m == model) {
+        Some((_, epochs)) => _ = epochs.insert(epoch),
+        None => models.push((model, BTreeSet::from([epoch]))),
     }
 }
 

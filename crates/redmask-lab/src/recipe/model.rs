@@ -21,6 +21,9 @@ pub struct ModelConfig {
     /// A defence by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defence: Option<String>,
+    /// The `[poison.NAME]` that its training records are altered by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poison: Option<String>,
 }
 
 /// `MODEL` or `MODEL@EPOCH`: a model after its last epoch or after an earlier one of the same training.

@@ -127,10 +127,10 @@ impl PoolConfig {
             replicas.validate(&format!("{at}.replicas"), self.records)?;
         }
         let model = recipe.model(&self.model.model)?;
-        if model.defence.is_some() {
+        if model.defence.is_some() || model.poison.is_some() {
             return fault(
                 "model",
-                "the models of a pool are undefended; a defended model is audited under [[audit]]",
+                "the models of a pool are plain; a defended or poisoned one is audited under [[audit]]",
             );
         }
         if model.train_records.is_some() {

@@ -59,6 +59,9 @@ impl Setting<'_> {
         if model.defence.is_some() {
             let _ = write!(text, ", {}", self.label_of_defence(model));
         }
+        if let Some(poison) = &model.model.poison {
+            let _ = write!(text, ", {}", self.label_of_value("poison", poison));
+        }
         if model.reference.epoch.is_some() {
             let _ = write!(text, ", epoch {}", model.epoch);
         }

@@ -1,5 +1,6 @@
 //! From finished stages to measurements, tables and figures.
 
+mod backdoor;
 mod cost;
 mod curves;
 mod exposed;
@@ -14,6 +15,7 @@ mod pool;
 mod privacy;
 mod published;
 mod seeds;
+pub(crate) mod sheets;
 mod statements;
 mod tables;
 mod tradeoff;
@@ -32,7 +34,7 @@ use crate::recipe::Recipe;
 use crate::weights::InitialWeights;
 
 pub use outcomes::{AttackPair, Outcomes};
-pub(crate) use outcomes::{BLIND, OUTCOMES, QUALITY};
+pub(crate) use outcomes::{BACKDOOR, BLIND, OUTCOMES, QUALITY};
 pub(crate) use pool::RECORDS;
 
 /// What stays the same over all measurements of a run.
@@ -131,7 +133,15 @@ pub fn tabulate(
             .collect::<Result<Vec<_>>>()?;
         utility::measure_blind(setting, cell, &of_seeds, &mut findings);
     }
-    if plan.blinds.is_empty() {
+    for cell in &plan.backdoors {
+        let of_seeds = cell
+            .stages
+            .iter()
+            .map(|&at| outcomes.backdoor(at))
+            .collect::<Result<Vec<_>>>()?;
+        backdoor::measure(setting, plan, cell, &of_seeds, &mut findings)?;
+    }
+    if plan.blinds.is_empty() && !plan.cells.is_empty() {
         findings.warnings.push(Warning::new(
             "control-not-measured",
             "No blind control was run: members and non-members may differ by themselves.",
@@ -230,6 +240,15 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             },
             "",
             paper,
+        ));
+    }
+    if !context.outcomes.plan.backdoors.is_empty() {
+        sections.push(section(
+            "backdoors",
+            "Backdoors",
+            "Success of each planted backdoor on held-out images, beside its controls: the clean twin under the same trigger, the \
+             poisoned model without it and under a wrong trigger of the same size. No success means much without them.",
+            backdoor::blocks(context),
         ));
     }
     if !context.pools.is_empty() {
@@ -343,6 +362,24 @@ pub(crate) fn conditions_of_victim(setting: &Setting<'_>, victim: &ModelUse) -> 
     if !setting.recipe.defence.is_empty() {
         let name = victim.defence.as_ref().map_or(UNDEFENDED, |d| &d.name);
         set("defence", name.into());
+    }
+    if let (Some(name), Some(poison)) = (
+        &victim.model.poison,
+        setting.recipe.poison_of(&victim.model),
+    ) {
+        set("poison", name.clone().into());
+        let mut known = |key: &str, value: Option<Condition>| {
+            if let Some(value) = value {
+                set(key, value);
+            }
+        };
+        known("preset", poison.preset.clone().map(Into::into));
+        known("rate", poison.rate.map(Into::into));
+        known("trigger_size", poison.trigger_size.map(Into::into));
+        known(
+            "trigger_value",
+            poison.trigger_value.map(|v| usize::from(v).into()),
+        );
     }
     conditions
 }

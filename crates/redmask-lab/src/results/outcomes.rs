@@ -4,6 +4,7 @@ use redmask_attacks::controls::BlindOutcome;
 use redmask_attacks::membership::MembershipOutcome;
 use redmask_core::{Error, Result};
 
+use crate::backdoor::BackdoorOutcome;
 use crate::plan::{OutcomeAt, Plan};
 use crate::quality::Quality;
 use crate::store::{Store, Stored};
@@ -12,6 +13,8 @@ use crate::store::{Store, Stored};
 pub(crate) const OUTCOMES: &str = "outcomes.json";
 /// The file of a predict stage.
 pub(crate) const QUALITY: &str = "quality.json";
+/// The file of a backdoor stage.
+pub(crate) const BACKDOOR: &str = "backdoor.json";
 /// The file of a blind control.
 pub(crate) const BLIND: &str = "blind.json";
 
@@ -71,6 +74,14 @@ impl Outcomes<'_> {
     /// As [`Outcomes::stage`].
     pub fn quality(&self, index: usize) -> Result<Quality> {
         self.stage(index)?.read_json(QUALITY)
+    }
+
+    /// What a backdoor stage measured.
+    ///
+    /// # Errors
+    /// As [`Outcomes::stage`].
+    pub fn backdoor(&self, index: usize) -> Result<BackdoorOutcome> {
+        self.stage(index)?.read_json(BACKDOOR)
     }
 
     /// The outcome of a blind control.

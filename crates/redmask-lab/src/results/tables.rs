@@ -37,6 +37,18 @@ pub(super) fn rows(context: &Context<'_>) -> Vec<Conditions> {
         .collect()
 }
 
+/// The rows that a table's columns can be measured for: audits, or poisoned models where no column is about membership.
+fn rows_of(context: &Context<'_>, columns: &[String]) -> Vec<Conditions> {
+    let backdoors = &context.outcomes.plan.backdoors;
+    if columns.iter().any(|c| c.starts_with("membership.")) || backdoors.is_empty() {
+        return rows(context);
+    }
+    let victims = backdoors.iter().map(|cell| &cell.victim);
+    victims
+        .map(|victim| conditions_of_victim(context.setting, victim))
+        .collect()
+}
+
 /// A table as the recipe lays it out.
 pub(super) fn of_recipe(context: &Context<'_>, config: &TableConfig) -> Table {
     let mut columns: Vec<String> = config.rows.clone();
@@ -49,7 +61,7 @@ pub(super) fn of_recipe(context: &Context<'_>, config: &TableConfig) -> Table {
     }
     .caption(config.caption.trim());
     let mut seen: Vec<Vec<String>> = Vec::new();
-    for row in rows(context) {
+    for row in rows_of(context, &config.columns) {
         let keys: Vec<String> = config
             .rows
             .iter()

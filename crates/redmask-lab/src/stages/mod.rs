@@ -1,8 +1,10 @@
 //! The work of each kind of stage: read inputs from the store, write outputs into a slot.
 
 mod attack;
+mod backdoor;
 mod blind;
 mod model;
+mod poison;
 mod predict;
 mod score;
 pub(crate) mod signal;
@@ -64,6 +66,7 @@ pub(crate) fn run(
         Task::Train(task) => train::run(workshop, task, slot),
         Task::Predict(task) => predict::run(workshop, task, slot),
         Task::Attack(task) => attack::run(workshop, task, slot),
+        Task::Backdoor(task) => backdoor::run(workshop, task, slot),
         Task::Blind(task) => blind::run(workshop, task, slot),
         Task::Tabulate => tabulate::run(workshop, slot),
     }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use burn::tensor::Device;
-use redmask_core::{Error, Result, SegDataset};
+use redmask_core::{Error, Result, SegDataset, Subset};
+use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::weights::{Checkpoint, load_encoder};
 use redmask_train::defence::{DefendedSets, train_defended};
 use redmask_train::{EpochRecord, SegmentationReport, TrainRun, train_segmentation};
 use serde_json::{Value, json};
 
-use super::Workshop;
+use super::{Workshop, poison};
 use crate::plan::{Task, TrainTask, Trained};
 use crate::replicas::WithReplicas;
 use crate::store::{Slot, Stored};
@@ -19,15 +20,6 @@ const LOG: &str = "epochs.jsonl";
 
 pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Result<Value> {
     let records = workshop.records.originals(&task.dealt)?;
-    let members: Box<dyn SegDataset> = match &task.replicas {
-        Some(replicas) => Box::new(WithReplicas::new(
-            records.members,
-            workshop.records.source_arc(),
-            replicas.records.clone(),
-            &replicas.config,
-        )),
-        None => Box::new(records.members),
-    };
     let device = Device::flex().autodiff();
     let mut network = task.network.init(task.seed.child("init"), &device)?;
     if let Some(weights) = &task.initial {
@@ -37,25 +29,20 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         checkpoint_every: checkpoint_every(),
         ..TrainRun::new(task.seed, slot.dir(), workshop.session)
     };
-    match &task.defence {
-        None => {
-            train_segmentation(
-                &task.network,
-                network,
-                members.as_ref(),
-                Some(&records.held_out),
-                &task.training,
-                &run,
-            )?;
+    match (&task.poison, &task.defence) {
+        (Some(poison), _) => poison::train(workshop, task, poison, network, records, slot, &run)?,
+        (None, None) => {
+            let members = with_replicas(workshop, task, records.members);
+            train(task, network, members.as_ref(), &records.held_out, &run)?;
         }
-        Some(defence) => {
+        (None, Some(defence)) => {
             let reference = workshop.records.original(&task.reference)?;
             let teacher = match task.teacher {
                 Some(teacher) => Some(super::model::load_network(workshop, teacher)?),
                 None => None,
             };
             let sets = DefendedSets {
-                train: members.as_ref(),
+                train: &records.members,
                 validation: Some(&records.held_out),
                 reference: (!task.reference.is_empty()).then_some(&reference as &dyn SegDataset),
             };
@@ -71,14 +58,51 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &TrainTask, slot: &Slot) -> Res
         }
     }
     Ok(json!({
-        "defence": task.defence,
         "network": task.network,
         "training": task.training,
         "side": task.side,
-        "records": members.len(),
-        "replicas": task.replicas,
+        "records": task.dealt.members.len(),
         "initial": task.initial.as_ref().map(|w| w.hash),
+        "replicas": task.replicas,
+        "defence": task.defence,
+        "poison": task.poison,
     }))
+}
+
+/// The training records, with the mislabelled copies behind them that the task asks for.
+fn with_replicas(
+    workshop: &Workshop<'_>,
+    task: &TrainTask,
+    members: Subset,
+) -> Box<dyn SegDataset> {
+    match &task.replicas {
+        Some(replicas) => Box::new(WithReplicas::new(
+            members,
+            workshop.records.source_arc(),
+            replicas.records.clone(),
+            &replicas.config,
+        )),
+        None => Box::new(members),
+    }
+}
+
+/// Trains on records as they are.
+pub(super) fn train(
+    task: &TrainTask,
+    network: SegmentationNetwork,
+    members: &dyn SegDataset,
+    held_out: &dyn SegDataset,
+    run: &TrainRun<'_>,
+) -> Result<()> {
+    train_segmentation(
+        &task.network,
+        network,
+        members,
+        Some(held_out),
+        &task.training,
+        run,
+    )?;
+    Ok(())
 }
 
 /// A minute; `REDMASK_CHECKPOINT_SECONDS` says otherwise. How often changes nothing but what a kill costs.

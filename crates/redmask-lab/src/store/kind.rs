@@ -18,6 +18,8 @@ pub enum StageKind {
     Signal,
     /// Runs a membership attack.
     Attack,
+    /// Measures a backdoor in a trained network.
+    Backdoor,
     /// Runs a control: an attack that must fail if the experiment is sound.
     Control,
     /// Turns outcomes into measurements with intervals.
@@ -32,6 +34,7 @@ impl StageKind {
         Self::Predict,
         Self::Signal,
         Self::Attack,
+        Self::Backdoor,
         Self::Control,
         Self::Tabulate,
     ];
@@ -44,6 +47,7 @@ impl StageKind {
             Self::Predict => "predict",
             Self::Signal => "signal",
             Self::Attack => "attack",
+            Self::Backdoor => "backdoor",
             Self::Control => "control",
             Self::Tabulate => "tabulate",
         }
@@ -58,6 +62,7 @@ impl StageKind {
             | Self::Train
             | Self::Signal
             | Self::Attack
+            | Self::Backdoor
             | Self::Control
             | Self::Tabulate => 1,
         }

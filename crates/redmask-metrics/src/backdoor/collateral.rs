@@ -162,8 +162,13 @@ impl Collateral {
 
     /// The share changed at any distance; `None` if no pixel was left alone.
     pub fn overall(&self) -> Option<f64> {
+        ratio(self.totals())
+    }
+
+    /// Pixels seen and changed at any distance.
+    pub fn totals(&self) -> (u64, u64) {
         let sum = |a: (u64, u64), b: &(u64, u64)| (a.0 + b.0, a.1 + b.1);
-        ratio(self.counts.iter().fold((0, 0), sum))
+        self.counts.iter().fold((0, 0), sum)
     }
 
     /// The rings.

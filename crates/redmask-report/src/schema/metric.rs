@@ -161,12 +161,28 @@ pub const METRICS: &[Metric] = &[
     metric(
         "pba",
         "PBA",
-        "Pixel accuracy on triggered images against the poisoned labels.",
+        "mIoU on triggered images over the pixels and the classes that the attack leaves alone.",
+    ),
+    metric("cba", "CBA", "mIoU of the poisoned model on clean images."),
+    metric(
+        "cba_loss",
+        "CBA loss",
+        "mIoU of the clean twin minus mIoU of the poisoned model, both on clean images.",
     ),
     metric(
-        "cba",
-        "CBA",
-        "Pixel accuracy of the poisoned model on clean images.",
+        "residual",
+        "Residual victim rate",
+        "Among the pixels that the relabelling would change, the share still predicted rightly on triggered images.",
+    ),
+    metric(
+        "collateral",
+        "Collateral",
+        "Among the pixels that the attack should leave alone, outside the trigger, the share whose prediction it changes.",
+    ),
+    metric(
+        "embedded",
+        "Object halved",
+        "Share of images whose predicted object falls below half under the trigger; a backdoor counts as embedded from one half on.",
     ),
     metric(
         "psnr",

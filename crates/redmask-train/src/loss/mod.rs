@@ -97,6 +97,24 @@ impl Loss {
         self.rows.mean()
     }
 
+    /// This loss and `weight` times another over the same rows: an auxiliary head's.
+    ///
+    /// # Panics
+    /// If the rows differ in number.
+    #[must_use]
+    pub fn plus(self, other: Self, weight: f64) -> Self {
+        assert_eq!(
+            self.values.len(),
+            other.values.len(),
+            "losses of the same rows"
+        );
+        let values = self.values.iter().zip(&other.values);
+        Self {
+            values: values.map(|(a, b)| a + weight * b).collect(),
+            rows: self.rows + other.rows * weight,
+        }
+    }
+
     /// The mean over the rows as a number.
     pub fn mean_value(&self) -> f64 {
         self.values.iter().sum::<f64>() / self.values.len() as f64

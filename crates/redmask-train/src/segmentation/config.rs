@@ -43,6 +43,18 @@ pub struct TrainConfig {
     pub validate_every: u32,
     /// Epochs, counted from 1, whose weights are kept.
     pub keep_epochs: Vec<u32>,
+    /// Weight of the auxiliary head's loss, in networks that have one.
+    #[serde(skip_serializing_if = "is_usual_weight")]
+    pub auxiliary_weight: f64,
+}
+
+/// The weight that DeepLab's and PSPNet's authors train with.
+const AUXILIARY_WEIGHT: f64 = 0.4;
+
+/// Left out where it is the usual one, so that the keys of stored trainings of networks without the head stay what they are.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_usual_weight(weight: &f64) -> bool {
+    *weight == AUXILIARY_WEIGHT
 }
 
 impl Default for TrainConfig {
@@ -61,6 +73,7 @@ impl Default for TrainConfig {
             augmentation: Augmentation::default(),
             validate_every: 1,
             keep_epochs: Vec::new(),
+            auxiliary_weight: AUXILIARY_WEIGHT,
         }
     }
 }
@@ -95,6 +108,12 @@ impl TrainConfig {
                     format!("factor {} of `{}`", group.factor, group.prefix),
                 ));
             }
+        }
+        if !(self.auxiliary_weight.is_finite() && self.auxiliary_weight >= 0.0) {
+            return Err(Error::config(
+                "auxiliary_weight",
+                format!("{} is not a number from 0", self.auxiliary_weight),
+            ));
         }
         self.loss.validate()?;
         self.optimizer.validate()

@@ -4,6 +4,7 @@ mod config;
 mod evaluation;
 mod objective;
 mod records;
+mod rewrite;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use config::TrainConfig;
 pub use evaluation::Evaluation;
 pub use objective::SegmentationReport;
+pub use rewrite::EpochRewrite;
 
 pub(crate) use self::objective::SegmentationObjective;
 pub(crate) use self::evaluation::evaluate;
@@ -69,6 +71,40 @@ pub fn train_segmentation(
     };
     let steps = batches_per_epoch(train_set.len(), config.batch_size, config.drop_last);
     train_with(architecture, network, sets, config, &(), steps, run, Ok)
+}
+
+/// As [`train_segmentation`], with training records changed by `rewrite` as they are loaded.
+///
+/// # Errors
+/// As [`train_segmentation`].
+pub fn train_rewritten<'a>(
+    architecture: &NetworkConfig,
+    network: SegmentationNetwork,
+    train_set: &'a dyn SegDataset,
+    validation_set: Option<&'a dyn SegDataset>,
+    config: &'a TrainConfig,
+    rewrite: &'a dyn EpochRewrite,
+    run: &'a TrainRun<'a>,
+) -> Result<TrainOutcome> {
+    let sets = Sets {
+        train: train_set,
+        validation: validation_set,
+    };
+    let steps = batches_per_epoch(train_set.len(), config.batch_size, config.drop_last);
+    let method = rewrite.fingerprint();
+    train_with(
+        architecture,
+        network,
+        sets,
+        config,
+        &method,
+        steps,
+        run,
+        |mut objective: SegmentationObjective<'a>| {
+            objective.rewrite = Some(rewrite);
+            Ok(objective)
+        },
+    )
 }
 
 /// The records of a training.
@@ -127,6 +163,7 @@ where
         channels: architecture.in_channels(),
         outputs: architecture.outputs(),
         device: device.inner(),
+        rewrite: None,
     })?;
     let plan = Plan {
         epochs: config.epochs,

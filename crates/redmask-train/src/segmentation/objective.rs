@@ -15,6 +15,7 @@ use super::config::TrainConfig;
 use super::epoch_folder;
 use super::evaluation::{Evaluation, evaluate};
 use super::records::Records;
+use super::rewrite::EpochRewrite;
 use crate::loss::{Loss, Targets};
 use crate::sampler::{Batch, shuffled_batches};
 use crate::trainer::{Objective, TrainRun};
@@ -37,6 +38,8 @@ pub(crate) struct SegmentationObjective<'a> {
     pub(crate) outputs: usize,
     /// Where inputs are created, without autodiff: they are constants of the graph.
     pub(crate) device: Device,
+    /// What changes records as they are loaded.
+    pub(crate) rewrite: Option<&'a dyn EpochRewrite>,
 }
 
 impl SegmentationObjective<'_> {
@@ -47,17 +50,31 @@ impl SegmentationObjective<'_> {
 
     /// The records at `indices`, each transformed by a draw from `seed` and its id.
     pub(crate) fn prepared(&self, indices: &[usize], seed: Seed) -> Result<Vec<Cow<'_, Sample>>> {
-        let samples = self.records.get(indices)?;
+        Ok(self.augmented(self.records.get(indices)?, seed))
+    }
+
+    fn augmented<'s>(&self, samples: Vec<Cow<'s, Sample>>, seed: Seed) -> Vec<Cow<'s, Sample>> {
         if self.config.augmentation == Augmentation::default() {
-            return Ok(samples);
+            return samples;
         }
-        Ok(samples
+        samples
             .into_par_iter()
             .map(|sample| {
                 let mut rng = seed.child(sample.id.as_str()).rng();
                 Cow::Owned(self.config.augmentation.draw(&mut rng).apply(&sample))
             })
-            .collect())
+            .collect()
+    }
+
+    /// The records as a rewriting loader hands them out in this epoch.
+    fn rewritten<'s>(&self, samples: Vec<Cow<'s, Sample>>, epoch: u32) -> Vec<Cow<'s, Sample>> {
+        let Some(rewrite) = self.rewrite else {
+            return samples;
+        };
+        samples
+            .into_par_iter()
+            .map(|sample| rewrite.rewrite(&sample, epoch).map_or(sample, Cow::Owned))
+            .collect()
     }
 
     /// Records as inputs `[n, channels, h, w]` and targets.
@@ -97,8 +114,17 @@ impl Objective for SegmentationObjective<'_> {
 
     fn loss(&mut self, network: &SegmentationNetwork, pass: &Pass, batch: &Batch) -> Result<Loss> {
         let seed = self.augmentation_seed(batch.epoch);
-        let (x, targets) = self.stacked(&self.prepared(&batch.indices, seed)?)?;
-        Ok(self.config.loss.apply(network.forward(x, pass), &targets))
+        let samples = self.rewritten(self.records.get(&batch.indices)?, batch.epoch);
+        let (x, targets) = self.stacked(&self.augmented(samples, seed))?;
+        let logits = network.forward_all(x, pass);
+        let loss = self.config.loss.apply(logits.main, &targets);
+        Ok(match logits.auxiliary {
+            Some(auxiliary) => {
+                let auxiliary = self.config.loss.apply(auxiliary, &targets);
+                loss.plus(auxiliary, self.config.auxiliary_weight)
+            }
+            None => loss,
+        })
     }
 
     fn end_epoch(

@@ -1,11 +1,13 @@
 //! Trainings that learn, and trainings that fail early.
 
 use burn::tensor::Device;
-use redmask_core::{Error, Seed, SegDataset, Session};
-use redmask_nn::network::{NetworkConfig, UnetConfig};
+use redmask_core::{Error, Fingerprint, Sample, Seed, SegDataset, Session};
+use redmask_nn::network::{NetworkConfig, PspNetConfig, UnetConfig};
 use redmask_train::loss::{LossConfig, Reduction};
 use redmask_train::optim::OptimizerConfig;
-use redmask_train::{TrainConfig, TrainOutcome, TrainRun, train_segmentation};
+use redmask_train::{
+    EpochRewrite, TrainConfig, TrainOutcome, TrainRun, train_rewritten, train_segmentation,
+};
 
 use crate::scenes::Discs;
 
@@ -91,4 +93,74 @@ fn records_that_do_not_fit_the_network_are_refused() {
         ..TrainConfig::default()
     };
     assert!(train(&never, &Discs::new(8, 32, 1), &small()).is_err());
+}
+
+#[test]
+fn the_auxiliary_head_s_loss_is_added_with_its_weight() {
+    let network = NetworkConfig::PspNet(PspNetConfig {
+        width: 0.125,
+        auxiliary: true,
+        ..PspNetConfig::default()
+    });
+    let first_loss = |auxiliary_weight: f64| {
+        let config = TrainConfig {
+            epochs: 1,
+            batch_size: 4,
+            auxiliary_weight,
+            optimizer: OptimizerConfig::sgd(0.0, 0.0),
+            ..TrainConfig::default()
+        };
+        let outcome = train(&config, &Discs::new(4, 32, 1), &network).unwrap();
+        outcome.history[0].train_loss
+    };
+    let (without, usual, double) = (first_loss(0.0), first_loss(0.4), first_loss(0.8));
+    assert!(usual > without);
+    assert!((double - without - 2.0 * (usual - without)).abs() < 1e-6);
+}
+
+/// Paints every second epoch's records black.
+struct Blackout;
+
+impl EpochRewrite for Blackout {
+    fn rewrite(&self, sample: &Sample, epoch: u32) -> Option<Sample> {
+        (epoch % 2 == 1).then(|| {
+            let mut black = sample.clone();
+            black.image.data_mut().fill(0);
+            black
+        })
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(b"blackout")
+    }
+}
+
+#[test]
+fn a_rewriting_loader_changes_the_epochs_that_it_says() {
+    let config = TrainConfig {
+        epochs: 2,
+        optimizer: OptimizerConfig::nadam(1e-3),
+        ..TrainConfig::default()
+    };
+    let data = Discs::new(8, 32, 1);
+    let plain = train(&config, &data, &small()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::default();
+    let run = TrainRun::new(Seed::root(3), folder.path(), &session);
+    let network = small()
+        .init(Seed::root(3), &Device::flex().autodiff())
+        .unwrap();
+    let held_out = Discs::new(8, 32, 9);
+    let rewritten = train_rewritten(
+        &small(),
+        network,
+        &data,
+        Some(&held_out),
+        &config,
+        &Blackout,
+        &run,
+    )
+    .unwrap();
+    assert_eq!(plain.history[0], rewritten.history[0]);
+    assert_ne!(plain.history[1].train_loss, rewritten.history[1].train_loss);
 }

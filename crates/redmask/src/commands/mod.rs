@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod dp;
 mod experiment;
 pub(crate) mod plan;
+pub(crate) mod poison;
 pub(crate) mod quickstart;
 pub(crate) mod report;
 pub(crate) mod reproduce;

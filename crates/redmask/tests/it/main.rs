@@ -7,5 +7,6 @@ mod help;
 mod interrupt;
 mod plan;
 mod pool;
+mod poison;
 mod run;
 mod scene;

@@ -1,6 +1,7 @@
 //! Expanding a recipe.
 
 mod attack;
+mod backdoor;
 mod blind;
 mod defended;
 mod pool;
@@ -16,7 +17,8 @@ use redmask_core::{Fingerprint, Result, Seed, SegDataset, Subset};
 use crate::bind::BoundData;
 use crate::deal::{Deal, Dealt, Side};
 use crate::plan::{
-    BlindCell, Cell, Front, ModelUse, NamedDefence, Plan, PoolCell, PoolRun, QualityCell, Stage,
+    BackdoorCell, BlindCell, Cell, Front, ModelUse, NamedDefence, Plan, PoolCell, PoolRun,
+    QualityCell, Stage,
 };
 use crate::recipe::{ModelRef, Recipe};
 use crate::store::StageKey;
@@ -50,6 +52,7 @@ pub fn plan(
         pool_cells: Vec::new(),
         pool_runs: Vec::new(),
         fronts: Vec::new(),
+        backdoors: Vec::new(),
     };
     for &seed in seeds {
         if !recipe.audit.is_empty() {
@@ -66,6 +69,7 @@ pub fn plan(
         pool_cells: builder.pool_cells,
         pool_runs: builder.pool_runs,
         fronts: builder.fronts,
+        backdoors: builder.backdoors,
         seeds: seeds.to_vec(),
     })
 }
@@ -84,6 +88,7 @@ struct Builder<'a> {
     pool_cells: Vec<PoolCell>,
     pool_runs: Vec<PoolRun>,
     fronts: Vec<Front>,
+    backdoors: Vec<BackdoorCell>,
 }
 
 /// One repetition under one root seed.
@@ -143,7 +148,7 @@ impl Builder<'_> {
         for size in sizes {
             self.blind(&repetition, size)?;
         }
-        Ok(())
+        self.backdoors(&repetition)
     }
 
     /// Cells in the order in which the recipe names pairs, whatever the order of computation.
@@ -206,7 +211,9 @@ impl Builder<'_> {
     }
 
     fn sides(&self) -> Vec<Side> {
-        let shadows = (0..self.recipe.split.shadows as u32).map(Side::Shadow);
+        let split = &self.recipe.split;
+        let shadows = if split.one_sided { 0 } else { split.shadows };
+        let shadows = (0..shadows as u32).map(Side::Shadow);
         std::iter::once(Side::Victim).chain(shadows).collect()
     }
 }

@@ -81,6 +81,7 @@ impl Builder<'_> {
             network = defence.architecture(&network)?;
             training = defence.training(&training);
         }
+        let poison = self.recipe.poison_of(&model.model).cloned();
         let mut config = json!({
             "network": network,
             "training": training,
@@ -100,15 +101,22 @@ impl Builder<'_> {
             inputs.push(self.fingerprint(&hooks.reference)?);
             inputs.extend(hooks.teacher.map(|t| self.stages[t.stage].key.hash));
         }
+        if let Some(poison) = &poison {
+            config["poison"] = json!(poison);
+        }
         let key = StageKey::derive(StageKind::Train, &config, &inputs, Some(&seed))?;
         let work = Work::training(&network, self.data.size, records, &training);
         let work = hooks.weigh(work, &network, self.data.size, &dealt, training.epochs);
         let stage = self.intern(Stage {
             key,
             label: format!(
-                "train {}{} on {records} records, {}, seed {root}",
+                "train {}{}{} on {records} records, {}, seed {root}",
                 model.model.network,
                 hooks.named(model),
+                match &model.model.poison {
+                    Some(name) => format!(" under poison {name}"),
+                    None => String::new(),
+                },
                 side.describe(),
             ),
             work,
@@ -118,6 +126,7 @@ impl Builder<'_> {
                 network,
                 training,
                 initial,
+                poison,
                 side,
                 dealt,
                 replicas,
