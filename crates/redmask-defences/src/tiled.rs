@@ -27,7 +27,10 @@ impl TiledConfig {
         if self.tile.iter().any(|&side| side <= self.overlap) {
             return Err(Error::config(
                 "overlap",
-                format!("{} pixels leave nothing of a tile of {:?}", self.overlap, self.tile),
+                format!(
+                    "{} pixels leave nothing of a tile of {:?}",
+                    self.overlap, self.tile
+                ),
             ));
         }
         Ok(())
@@ -169,8 +172,8 @@ impl Canvas {
                     for y in row.owned.clone() {
                         let from = (plane * tile_h + y - row.start) * tile_w;
                         let to = (plane * h + y) * w;
-                        let columns = column.owned.start - column.start
-                            ..column.owned.end - column.start;
+                        let columns =
+                            column.owned.start - column.start..column.owned.end - column.start;
                         data[to + column.owned.start..to + column.owned.end].copy_from_slice(
                             &scores.data()[from + columns.start..from + columns.end],
                         );
@@ -248,7 +251,12 @@ mod tests {
             let scores = ask(tile, overlap).expect("fits");
             assert_eq!(scores.shape(), [2, 2, 7, 10]);
             for (i, start) in [(0, 0u8), (1, 100)] {
-                let expected: Vec<f32> = picture(7, 10, start).image.data().iter().map(|&v| f32::from(v)).collect();
+                let expected: Vec<f32> = picture(7, 10, start)
+                    .image
+                    .data()
+                    .iter()
+                    .map(|&v| f32::from(v))
+                    .collect();
                 assert_eq!(scores.image(i)[..70], expected, "{tile:?} {overlap}");
             }
         }

@@ -66,7 +66,11 @@ fn one_hot(labels: &[LabelMap], classes: usize) -> Result<Scores> {
             }
         }
     }
-    Scores::new(ScoreKind::Probabilities, [labels.len(), classes, h, w], data)
+    Scores::new(
+        ScoreKind::Probabilities,
+        [labels.len(), classes, h, w],
+        data,
+    )
 }
 
 /// The foreground's logit relative to the background's, rounded half to even as `torch.round` does.
@@ -121,7 +125,10 @@ mod tests {
             ..ArgmaxConfig::default()
         };
         let answer = config.apply(logits(&[0.4, -1.0]), 2).expect("logits");
-        assert_eq!(answer, Prediction::Labels(vec![LabelMap::new(1, 2, vec![1, 0])]));
+        assert_eq!(
+            answer,
+            Prediction::Labels(vec![LabelMap::new(1, 2, vec![1, 0])])
+        );
     }
 
     #[test]

@@ -126,7 +126,10 @@ impl Predictor for Defended<'_> {
 }
 
 /// Labels are below anything that a defence of probabilities would take away, and pass.
-fn scores(prediction: Prediction, change: impl FnOnce(Scores) -> Result<Scores>) -> Result<Prediction> {
+fn scores(
+    prediction: Prediction,
+    change: impl FnOnce(Scores) -> Result<Scores>,
+) -> Result<Prediction> {
     match prediction {
         Prediction::Scores(scores) => change(scores).map(Prediction::Scores),
         labels @ Prediction::Labels(_) => Ok(labels),
@@ -259,12 +262,21 @@ mod tests {
     #[test]
     fn impossible_values_are_refused_by_name() {
         for (text, key) in [
-            (r#"{"kind": "gaussian-noise", "deviation": -1.0}"#, "deviation"),
+            (
+                r#"{"kind": "gaussian-noise", "deviation": -1.0}"#,
+                "deviation",
+            ),
             (r#"{"kind": "rounding", "decimals": 9}"#, "decimals"),
-            (r#"{"kind": "temperature", "temperature": 0.0}"#, "temperature"),
+            (
+                r#"{"kind": "temperature", "temperature": 0.0}"#,
+                "temperature",
+            ),
             (r#"{"kind": "top-k", "classes": 0}"#, "classes"),
             (r#"{"kind": "tiled", "tile": [0, 4]}"#, "tile"),
-            (r#"{"kind": "tiled", "tile": [4, 4], "overlap": 4}"#, "overlap"),
+            (
+                r#"{"kind": "tiled", "tile": [4, 4], "overlap": 4}"#,
+                "overlap",
+            ),
         ] {
             let defence: OutputDefence = serde_json::from_str(text).expect("known keys");
             let error = defence.validate().expect_err("out of range");

@@ -18,7 +18,10 @@ impl RoundingConfig {
         if (1..=6).contains(&self.decimals) {
             return Ok(());
         }
-        Err(Error::config("decimals", format!("{} is outside 1 to 6", self.decimals)))
+        Err(Error::config(
+            "decimals",
+            format!("{} is outside 1 to 6", self.decimals),
+        ))
     }
 
     /// Hands `10^decimals` units out to the classes of each pixel: the whole units first, the rest to the largest
@@ -56,7 +59,9 @@ mod tests {
     fn units_are_handed_out_to_the_largest_remainders() {
         let pixel = vec![0.6667, 0.1667, 0.1666];
         let scores = Scores::new(ScoreKind::Probabilities, [1, 3, 1, 1], pixel).expect("finite");
-        let rounded = RoundingConfig { decimals: 2 }.apply(scores).expect("rounded");
+        let rounded = RoundingConfig { decimals: 2 }
+            .apply(scores)
+            .expect("rounded");
         assert_eq!(rounded.data(), [0.67, 0.17, 0.16]);
     }
 }

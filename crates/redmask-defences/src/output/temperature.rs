@@ -54,7 +54,9 @@ mod tests {
     fn logits_are_divided() {
         let logits = vec![0.0, 4.0, -2.0];
         let scores = Scores::new(ScoreKind::Logits, [1, 3, 1, 1], logits).expect("finite");
-        let flat = TemperatureConfig { temperature: 2.0 }.apply(scores).expect("flattened");
+        let flat = TemperatureConfig { temperature: 2.0 }
+            .apply(scores)
+            .expect("flattened");
         let expected = Scores::new(ScoreKind::Logits, [1, 3, 1, 1], vec![0.0, 2.0, -1.0])
             .expect("finite")
             .into_probabilities();

@@ -18,7 +18,10 @@ impl TopKConfig {
         if self.classes >= 1 {
             return Ok(());
         }
-        Err(Error::config("classes", "at least one class must be answered"))
+        Err(Error::config(
+            "classes",
+            "at least one class must be answered",
+        ))
     }
 
     /// Sets every other class to the floor and normalises. Among equals the lowest class stays.

@@ -101,7 +101,12 @@ impl Work {
     }
 
     /// What a defence adds to a training of this work: `lessons` forward passes over a record.
-    pub(crate) fn with_lessons(self, network: &NetworkConfig, size: [usize; 2], lessons: f64) -> Self {
+    pub(crate) fn with_lessons(
+        self,
+        network: &NetworkConfig,
+        size: [usize; 2],
+        lessons: f64,
+    ) -> Self {
         Self {
             gflop: self.gflop + size_of(network, size).forward * lessons,
             ..self

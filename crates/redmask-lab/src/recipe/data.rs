@@ -59,7 +59,10 @@ fn one() -> usize {
 }
 
 /// Splits without reference records are written as they were before there were any, and keep their names in the store.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out a reference"
+)]
 fn is_zero(records: &usize) -> bool {
     *records == 0
 }

@@ -102,7 +102,8 @@ impl DefenceConfig {
 
     /// Whether it cannot do without reference records.
     pub(super) fn needs_reference(&self) -> bool {
-        self.training().is_some_and(TrainingDefence::needs_reference)
+        self.training()
+            .is_some_and(TrainingDefence::needs_reference)
     }
 }
 

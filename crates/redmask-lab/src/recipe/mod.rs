@@ -261,7 +261,11 @@ impl Recipe {
             defence: None,
             poison: None,
         });
-        if let Some(defence) = model.defence.as_ref().filter(|d| !self.defence.contains_key(*d)) {
+        if let Some(defence) = model
+            .defence
+            .as_ref()
+            .filter(|d| !self.defence.contains_key(*d))
+        {
             let known: Vec<&str> = self.defence.keys().map(String::as_str).collect();
             return Err(Error::config(
                 format!("model `{name}`"),
@@ -427,7 +431,9 @@ impl Recipe {
                 .with_hint("set split.reference to a number of records per side"));
             }
         }
-        self.overview.as_ref().map_or(Ok(()), OverviewConfig::validate)
+        self.overview
+            .as_ref()
+            .map_or(Ok(()), OverviewConfig::validate)
     }
 
     fn validate_audits(&self) -> Result<()> {

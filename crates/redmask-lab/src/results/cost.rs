@@ -59,7 +59,12 @@ impl Counter {
 }
 
 /// Operations of a training stage, its defence's own models included.
-fn training(counter: &mut Counter, outcomes: &Outcomes<'_>, stage: usize, size: [usize; 2]) -> Result<f64> {
+fn training(
+    counter: &mut Counter,
+    outcomes: &Outcomes<'_>,
+    stage: usize,
+    size: [usize; 2],
+) -> Result<f64> {
     let Task::Train(task) = &outcomes.plan.stages[stage].task else {
         return Err(Error::Internal("a model that was not trained".into()));
     };
@@ -99,9 +104,7 @@ fn training(counter: &mut Counter, outcomes: &Outcomes<'_>, stage: usize, size: 
             teacher + forward * asked as f64 + STEP * forward * lesson.kept.len() as f64 * epochs
         }
         // Each record joins a step with the probability that makes an epoch of all of them, in the mean.
-        Some(TrainingDefence::DpSgd(config)) => {
-            plain * f64::from(config.privacy.augmentations)
-        }
+        Some(TrainingDefence::DpSgd(config)) => plain * f64::from(config.privacy.augmentations),
         Some(
             TrainingDefence::MixUp(_)
             | TrainingDefence::Dropout(_)

@@ -111,9 +111,12 @@ fn adaptive(cell: &Cell, victim: &QualityCell) -> bool {
 }
 
 fn auc(pair: &AttackPair) -> Result<f64> {
-    redmask_metrics::Roc::new(&pair.victim.member_scores(), &pair.victim.non_member_scores())
-        .map(|roc| roc.auc())
-        .map_err(|e| redmask_core::Error::numeric("the AUC of an attack", e.to_string()))
+    redmask_metrics::Roc::new(
+        &pair.victim.member_scores(),
+        &pair.victim.non_member_scores(),
+    )
+    .map(|roc| roc.auc())
+    .map_err(|e| redmask_core::Error::numeric("the AUC of an attack", e.to_string()))
 }
 
 /// The table in words.

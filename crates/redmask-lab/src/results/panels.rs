@@ -2,9 +2,7 @@
 //! the report is, never stored with the stages.
 
 use redmask_core::{Error, Result, SegDataset};
-use redmask_report::schema::{
-    Block, Figure, PictureGrid, PictureRow, Plot, ReportData, Section,
-};
+use redmask_report::schema::{Block, Figure, PictureGrid, PictureRow, Plot, ReportData, Section};
 
 use crate::plan::Task;
 use crate::recipe::FigureConfig;
@@ -83,7 +81,10 @@ fn grid(
         let Task::Train(task) = &workshop.plan.stages[model.stage].task else {
             return Err(Error::Internal("a quality of no training".into()));
         };
-        let held_out = workshop.records.dealt(&task.dealt, workshop.session)?.held_out;
+        let held_out = workshop
+            .records
+            .dealt(&task.dealt, workshop.session)?
+            .held_out;
         let predictor = load_model(workshop, model)?;
         columns.push(workshop.setting.label_of_defence(&cell.victim));
         for position in 0..records.min(held_out.len()) {

@@ -39,7 +39,13 @@ pub(super) fn measure(
             continue;
         }
         push_upper(setting, &cell.victim, &reports, findings);
-        let lower = audited(plan.seeds.len(), plan, &cell.victim, pairs, reports[0].1.delta)?;
+        let lower = audited(
+            plan.seeds.len(),
+            plan,
+            &cell.victim,
+            pairs,
+            reports[0].1.delta,
+        )?;
         if lower.len() == plan.seeds.len() {
             let seeds: Vec<(u64, f64)> = plan.seeds.iter().copied().zip(lower).collect();
             push_lower(setting, &cell.victim, &reports, &seeds, findings);
@@ -66,18 +72,25 @@ fn push_upper(
         ("privacy.epsilon_rdp", |r| r.rdp.map(|s| s.epsilon)),
     ];
     for (name, of) in bounds {
-        let values: Option<Vec<(u64, f64)>> =
-            reports.iter().map(|(seed, r)| Some((*seed, of(r)?))).collect();
+        let values: Option<Vec<(u64, f64)>> = reports
+            .iter()
+            .map(|(seed, r)| Some((*seed, of(r)?)))
+            .collect();
         if let Some(values) = values {
             findings
                 .measurements
                 .push(about(combine_plain(name, Unit::Epsilon, &values)));
         }
     }
-    let noise: Vec<(u64, f64)> = reports.iter().map(|(s, r)| (*s, r.noise_multiplier)).collect();
-    findings
-        .measurements
-        .push(about(combine_plain("privacy.noise_multiplier", Unit::Ratio, &noise)));
+    let noise: Vec<(u64, f64)> = reports
+        .iter()
+        .map(|(s, r)| (*s, r.noise_multiplier))
+        .collect();
+    findings.measurements.push(about(combine_plain(
+        "privacy.noise_multiplier",
+        Unit::Ratio,
+        &noise,
+    )));
     for finding in &first.findings {
         let code = match finding.severity {
             Severity::Refusal => "privacy-not-guaranteed",
@@ -164,9 +177,15 @@ fn one_run(outcome: &MembershipOutcome, delta: f64, significance: f64) -> Result
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let canaries = scored.len();
     let guesses = (GUESSED_SHARE * canaries as f64).floor().max(1.0) as usize;
-    let right_in = scored[..guesses].iter().filter(|(_, member)| *member).count();
+    let right_in = scored[..guesses]
+        .iter()
+        .filter(|(_, member)| *member)
+        .count();
     scored.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    let right_out = scored[..guesses].iter().filter(|(_, member)| !*member).count();
+    let right_out = scored[..guesses]
+        .iter()
+        .filter(|(_, member)| !*member)
+        .count();
     OneRunAudit {
         canaries: canaries as u64,
         guesses: 2 * guesses as u64,
@@ -199,7 +218,8 @@ pub(super) fn table(context: &Context<'_>) -> Option<Table> {
         let row = conditions_of_victim(context.setting, &quality.victim);
         let find = |name: &str| {
             context.results.named(name).find(|m| {
-                row.iter().all(|(key, value)| m.conditions.get(key) == Some(value))
+                row.iter()
+                    .all(|(key, value)| m.conditions.get(key) == Some(value))
             })
         };
         let Some(noise) = find("privacy.noise_multiplier") else {

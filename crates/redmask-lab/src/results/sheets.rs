@@ -33,7 +33,7 @@ pub(crate) fn add(workshop: &Workshop<'_>, report: &mut ReportData, real: bool) 
         let predictor = load_model(workshop, task.model)?;
         let attack = bind(&task.poison, table, &task.seed)?;
         let records = workshop.records.dealt(&task.dealt, workshop.session)?;
-        let rows = sheet(&predictor, &attack, &records.held_out, ROWS)?
+        let rows = sheet(predictor.as_ref(), &attack, &records.held_out, ROWS)?
             .into_iter()
             .map(|(id, row)| {
                 let labels = |map| png(of_image(&colourise(map, table))?);

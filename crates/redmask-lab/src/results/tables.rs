@@ -5,7 +5,7 @@ use redmask_report::schema::{Cell as TableCell, Conditions, Measurement, Results
 use crate::plan::Cell;
 use crate::recipe::TableConfig;
 use crate::results::utility::{HELD_OUT, MEMBERS, conditions_of_quality};
-use crate::results::{Context, conditions_of};
+use crate::results::{Context, conditions_of, conditions_of_victim};
 
 /// The measurement of a row: its conditions may say less than the row, never something else. Where a measurement was
 /// made on several splits, the held-out one is meant.

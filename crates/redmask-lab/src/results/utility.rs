@@ -122,7 +122,11 @@ fn boundary_f1(records: &[RecordQuality], weights: &[u32]) -> f64 {
             total += weight;
         }
     }
-    if total == 0 { 0.0 } else { sum / f64::from(total) }
+    if total == 0 {
+        0.0
+    } else {
+        sum / f64::from(total)
+    }
 }
 
 /// Intervals in the order of [`SIDE`].

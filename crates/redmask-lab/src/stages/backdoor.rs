@@ -16,8 +16,8 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &BackdoorTask, slot: &Slot) -> 
     let table = workshop.records.source().class_table();
     let attack = bind(&task.poison, table, &task.seed)?;
     let suspect = Suspect {
-        poisoned: &poisoned,
-        clean: &clean,
+        poisoned: poisoned.as_ref(),
+        clean: clean.as_ref(),
         attack: &attack,
     };
     let outcome = suspect.measure(

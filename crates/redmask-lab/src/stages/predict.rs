@@ -13,8 +13,18 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &PredictTask, slot: &Slot) -> R
     let predictor = super::model::load(workshop, task.model)?;
     let records = workshop.records.dealt(&task.dealt, workshop.session)?;
     let quality = Quality {
-        members: measure(predictor.as_ref(), &records.members, QUERY_BATCH, workshop.session)?,
-        held_out: measure(predictor.as_ref(), &records.held_out, QUERY_BATCH, workshop.session)?,
+        members: measure(
+            predictor.as_ref(),
+            &records.members,
+            QUERY_BATCH,
+            workshop.session,
+        )?,
+        held_out: measure(
+            predictor.as_ref(),
+            &records.held_out,
+            QUERY_BATCH,
+            workshop.session,
+        )?,
     };
     slot.write_json(QUALITY, &quality)?;
     Ok(json!({ "epoch": task.model.epoch }))

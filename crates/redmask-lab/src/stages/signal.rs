@@ -34,7 +34,13 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &SignalTask, slot: &Slot) -> Re
     };
     for view in VIEWS {
         let seen = View::new(&records, view);
-        let signals = collect(&predictor, &seen, QUERY_BATCH, &config, workshop.session)?;
+        let signals = collect(
+            predictor.as_ref(),
+            &seen,
+            QUERY_BATCH,
+            &config,
+            workshop.session,
+        )?;
         for (record, signals) in file.records.iter_mut().zip(signals) {
             record.push(signals);
         }

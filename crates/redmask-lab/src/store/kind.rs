@@ -28,7 +28,7 @@ pub enum StageKind {
 
 impl StageKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Split,
         Self::Train,
         Self::Predict,

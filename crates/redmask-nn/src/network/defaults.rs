@@ -28,7 +28,10 @@ pub(super) fn resnet50() -> EncoderKind {
 
 /// Whether a share is zero: such a key is left out when a configuration is written, so that networks without it keep the
 /// names under which they are stored.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands out a reference"
+)]
 pub(super) fn is_none(share: &f64) -> bool {
     *share == 0.0
 }

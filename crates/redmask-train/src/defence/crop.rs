@@ -36,7 +36,10 @@ impl CropConfig {
         if self.size.iter().any(|&side| side <= self.overlap) {
             return Err(Error::config(
                 "crop.overlap",
-                format!("{} pixels leave nothing of a tile of {:?}", self.overlap, self.size),
+                format!(
+                    "{} pixels leave nothing of a tile of {:?}",
+                    self.overlap, self.size
+                ),
             ));
         }
         Ok(())

@@ -27,7 +27,10 @@ pub struct EarlyStoppingConfig {
 impl EarlyStoppingConfig {
     pub(super) fn validate(&self) -> Result<()> {
         if self.patience == 0 {
-            return Err(Error::config("early-stopping.patience", "must be at least 1"));
+            return Err(Error::config(
+                "early-stopping.patience",
+                "must be at least 1",
+            ));
         }
         if !(self.least_gain.is_finite() && self.least_gain >= 0.0) {
             return Err(Error::config(
@@ -118,9 +121,8 @@ impl Objective for EarlyStoppingObjective<'_> {
     }
 
     fn recall(&mut self, tensors: StateDict, rest: serde_json::Value) -> Result<()> {
-        let best: Option<Best> = serde_json::from_value(rest).map_err(|e| {
-            Error::input(self.inner.run.folder, format!("not our checkpoint: {e}"))
-        })?;
+        let best: Option<Best> = serde_json::from_value(rest)
+            .map_err(|e| Error::input(self.inner.run.folder, format!("not our checkpoint: {e}")))?;
         self.best = best.map(|best| (best, tensors));
         Ok(())
     }

@@ -100,7 +100,11 @@ impl MixUpConfig {
             .map(|_| {
                 let at: f64 = beta.sample(&mut rng) * width as f64;
                 // The algorithm counts columns from 1 and takes those below the ceiling from the first copy.
-                let cut = if self.paper_compat { at.floor() } else { at.ceil() - 1.0 };
+                let cut = if self.paper_compat {
+                    at.floor()
+                } else {
+                    at.ceil() - 1.0
+                };
                 cut.clamp(0.0, width as f64) as usize
             })
             .collect();
@@ -243,7 +247,9 @@ mod tests {
         let width = 10_000;
         let at: Vec<f64> = (0..4000)
             .map(|i| {
-                let cuts = MixUpConfig::default().cuts(width, Seed::root(2).index(i)).unwrap();
+                let cuts = MixUpConfig::default()
+                    .cuts(width, Seed::root(2).index(i))
+                    .unwrap();
                 cuts[1] as f64 / width as f64
             })
             .collect();

@@ -31,7 +31,9 @@ use self::min_max::{Attacker, MinMaxObjective};
 use self::reshaped::{Reshape, ReshapedObjective};
 use crate::private::{PrivacyReport, train_privately};
 use crate::sampler::batches_per_epoch;
-use crate::segmentation::{Records, Sets, TrainConfig, TrainOutcome, train_segmentation, train_with};
+use crate::segmentation::{
+    Records, Sets, TrainConfig, TrainOutcome, train_segmentation, train_with,
+};
 use crate::trainer::TrainRun;
 
 /// A defence of the training, tagged by `kind`.
@@ -214,17 +216,29 @@ pub fn train_defended(
     match defence {
         TrainingDefence::Crop(crop) => {
             crop.check(sets.train)?;
-            train_with(architecture, network, plain, config, defence, steps, run, |inner| {
-                Ok(ReshapedObjective::new(inner, Reshape::Crop(*crop)))
-            })
+            train_with(
+                architecture,
+                network,
+                plain,
+                config,
+                defence,
+                steps,
+                run,
+                |inner| Ok(ReshapedObjective::new(inner, Reshape::Crop(*crop))),
+            )
             .map(Into::into)
         }
-        TrainingDefence::MixUp(mix) => {
-            train_with(architecture, network, plain, config, defence, steps, run, |inner| {
-                Ok(ReshapedObjective::new(inner, Reshape::MixUp(*mix)))
-            })
-            .map(Into::into)
-        }
+        TrainingDefence::MixUp(mix) => train_with(
+            architecture,
+            network,
+            plain,
+            config,
+            defence,
+            steps,
+            run,
+            |inner| Ok(ReshapedObjective::new(inner, Reshape::MixUp(*mix))),
+        )
+        .map(Into::into),
         TrainingDefence::MinMax(min_max) => {
             let non_members = if min_max.paper_compat {
                 sets.validation
@@ -233,21 +247,43 @@ pub fn train_defended(
             };
             let non_members = needed(non_members, "min-max")?;
             let method = (defence, non_members.fingerprint());
-            train_with(architecture, network, plain, config, &method, steps, run, |inner| {
-                Ok(MinMaxObjective {
-                    non_members: open(non_members)?,
-                    attacker: Attacker::new(min_max, architecture, run.seed, &inner.device)?,
-                    inner,
-                })
-            })
+            train_with(
+                architecture,
+                network,
+                plain,
+                config,
+                &method,
+                steps,
+                run,
+                |inner| {
+                    Ok(MinMaxObjective {
+                        non_members: open(non_members)?,
+                        attacker: Attacker::new(min_max, architecture, run.seed, &inner.device)?,
+                        inner,
+                    })
+                },
+            )
             .map(Into::into)
         }
         TrainingDefence::EarlyStopping(stopping) => {
             let watched = needed(sets.reference.or(sets.validation), "early-stopping")?;
             let method = (defence, watched.fingerprint());
-            train_with(architecture, network, plain, config, &method, steps, run, |inner| {
-                Ok(EarlyStoppingObjective::new(inner, open(watched)?, *stopping))
-            })
+            train_with(
+                architecture,
+                network,
+                plain,
+                config,
+                &method,
+                steps,
+                run,
+                |inner| {
+                    Ok(EarlyStoppingObjective::new(
+                        inner,
+                        open(watched)?,
+                        *stopping,
+                    ))
+                },
+            )
             .map(Into::into)
         }
         TrainingDefence::Distillation(distillation) => {
@@ -258,7 +294,15 @@ pub fn train_defended(
                 reference: Some(reference),
                 ..sets
             };
-            distillation::train(architecture, network, sets, config, distillation, teacher, run)
+            distillation::train(
+                architecture,
+                network,
+                sets,
+                config,
+                distillation,
+                teacher,
+                run,
+            )
         }
         TrainingDefence::DpSgd(private) => {
             let outcome = train_privately(
@@ -278,10 +322,15 @@ pub fn train_defended(
         }
         TrainingDefence::Dropout(_)
         | TrainingDefence::WeightDecay(_)
-        | TrainingDefence::LabelSmoothing(_) => {
-            train_segmentation(architecture, network, sets.train, sets.validation, config, run)
-                .map(Into::into)
-        }
+        | TrainingDefence::LabelSmoothing(_) => train_segmentation(
+            architecture,
+            network,
+            sets.train,
+            sets.validation,
+            config,
+            run,
+        )
+        .map(Into::into),
     }
 }
 

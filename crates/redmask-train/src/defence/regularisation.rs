@@ -126,7 +126,12 @@ impl DpSgdConfig {
     ///
     /// # Errors
     /// Names the reason.
-    pub fn check(&self, network: &NetworkConfig, training: &TrainConfig, units: usize) -> Result<()> {
+    pub fn check(
+        &self,
+        network: &NetworkConfig,
+        training: &TrainConfig,
+        units: usize,
+    ) -> Result<()> {
         if network.norm() == NormKind::Batch && !self.group_norm {
             return Err(Error::config(
                 "dp-sgd",

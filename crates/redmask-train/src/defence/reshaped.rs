@@ -63,7 +63,11 @@ impl Objective for ReshapedObjective<'_> {
         let seed = self.inner.augmentation_seed(batch.epoch);
         let samples = self.inner.prepared(&batch.indices, seed)?;
         let (x, targets) = self.inner.stacked(&self.reshaped(samples, batch)?)?;
-        Ok(self.inner.config.loss.apply(network.forward(x, pass), &targets))
+        Ok(self
+            .inner
+            .config
+            .loss
+            .apply(network.forward(x, pass), &targets))
     }
 
     fn end_epoch(

@@ -19,8 +19,8 @@ pub use evaluation::Evaluation;
 pub use objective::SegmentationReport;
 pub use rewrite::EpochRewrite;
 
-pub(crate) use self::objective::SegmentationObjective;
 pub(crate) use self::evaluation::evaluate;
+pub(crate) use self::objective::SegmentationObjective;
 pub(crate) use self::records::Records;
 use crate::finished::Summary;
 use crate::identity::{Identity, device_of, trainable_device};

@@ -116,7 +116,9 @@ fn losses(network: &SegmentationNetwork) -> Vec<f64> {
     (0..CANARIES)
         .map(|i| {
             let sample = all.sample(i).unwrap();
-            let x = InputScaling::Unit.tensor(&[&sample], 3, &Device::flex()).unwrap();
+            let x = InputScaling::Unit
+                .tensor(&[&sample], 3, &Device::flex())
+                .unwrap();
             let logits = network.forward(x, &Pass::eval());
             let shape = logits.dims();
             let logits: Vec<f32> = logits.into_data().try_into_vec().unwrap();
@@ -152,8 +154,16 @@ fn audit(noise: f64, seed: u64) -> (OneRunAudit, PrivacyReport) {
     };
     let session = Session::default();
     let run = TrainRun::new(seed, folder.path(), &session);
-    let outcome =
-        train_privately(&architecture(), network, &data, None, &config, &privacy, &run).unwrap();
+    let outcome = train_privately(
+        &architecture(),
+        network,
+        &data,
+        None,
+        &config,
+        &privacy,
+        &run,
+    )
+    .unwrap();
     let after = {
         use burn::module::Module;
         losses(&outcome.training.network.valid())

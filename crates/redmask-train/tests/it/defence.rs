@@ -112,7 +112,9 @@ fn interrupted_defences_end_like_the_unbroken_one() {
     let mut seen: Vec<BTreeMap<String, Vec<u32>>> = Vec::new();
     for text in EVERY_KIND {
         let defence = defence(text);
-        let reference = simply(&defence).unwrap_or_else(|e| panic!("{text}: {e}")).training;
+        let reference = simply(&defence)
+            .unwrap_or_else(|e| panic!("{text}: {e}"))
+            .training;
         // Before an epoch's second step, at its end, and in the next one.
         for cuts in [vec![1], vec![2, 2]] {
             let folder = tempfile::tempdir().unwrap();
@@ -121,11 +123,16 @@ fn interrupted_defences_end_like_the_unbroken_one() {
                 let error = run(folder.path(), &session, &defence).unwrap_err();
                 assert!(matches!(error, Error::Interrupted), "{text}: {error}");
             }
-            let resumed = run(folder.path(), &Session::default(), &defence).unwrap().training;
+            let resumed = run(folder.path(), &Session::default(), &defence)
+                .unwrap()
+                .training;
             assert_eq!(resumed.history, reference.history, "{text}");
             assert!(bits(&resumed) == bits(&reference), "{text}");
             let again = run(folder.path(), &session_that(After::Die(1)), &defence).unwrap();
-            assert!(bits(&again.training) == bits(&reference), "{text}: read back");
+            assert!(
+                bits(&again.training) == bits(&reference),
+                "{text}: read back"
+            );
         }
         // Every defence does something.
         assert!(!seen.contains(&bits(&reference)), "{text}");
@@ -150,7 +157,10 @@ fn the_student_hears_only_what_was_kept() {
     let by_loss = simply(&defence(r#"{"kind": "distillation"}"#)).unwrap();
     let lesson = by_loss.lesson.unwrap();
     assert_eq!(lesson.candidates, 10);
-    assert!(!lesson.kept.is_empty() && lesson.kept.len() < 10, "{lesson:?}");
+    assert!(
+        !lesson.kept.is_empty() && lesson.kept.len() < 10,
+        "{lesson:?}"
+    );
     let text = r#"{"kind": "distillation", "selection": {"kind": "entropy", "share": 0.4}}"#;
     let by_entropy = simply(&defence(text)).unwrap().lesson.unwrap();
     assert_eq!(by_entropy.kept.len(), 4);

@@ -8,7 +8,10 @@ use crate::scene::Scene;
 fn defended(recipe: String) -> String {
     let head = recipe
         .replace("held_out = 12", "held_out = 12\nreference = 8")
-        .replace("victims = [\"small\"]\n", "victims = [\"small\", \"argmax\", \"crop\", \"kd\", \"dp\"]\nshadows = [\"small\"]\n");
+        .replace(
+            "victims = [\"small\"]\n",
+            "victims = [\"small\", \"argmax\", \"crop\", \"kd\", \"dp\"]\nshadows = [\"small\"]\n",
+        );
     format!(
         r#"{head}
 [[audit]]
@@ -94,7 +97,9 @@ fn find<'a>(results: &'a Value, name: &str, defence: &str, adversary: Option<&st
 #[test]
 fn every_cell_is_measured_under_both_adversaries() {
     let scene = Scene::with_recipe(defended);
-    scene.redmask(&["run", "recipe.toml", "--out", "out"]).done();
+    scene
+        .redmask(&["run", "recipe.toml", "--out", "out"])
+        .done();
     let text = scene.read("out/results.json");
     let results: Value = serde_json::from_str(&text).expect("JSON");
     let auc = "membership.global_loss.auc";
@@ -102,21 +107,36 @@ fn every_cell_is_measured_under_both_adversaries() {
         for adversary in ["static", "adaptive"] {
             find(&results, auc, defence, Some(adversary));
         }
-        for name in ["segmentation.dice", "segmentation.boundary_f1", "training.flops", "defence.utility_loss"] {
+        for name in [
+            "segmentation.dice",
+            "segmentation.boundary_f1",
+            "training.flops",
+            "defence.utility_loss",
+        ] {
             find(&results, name, defence, None);
         }
     }
     find(&results, auc, "none", None);
     let published = |adversary| {
-        let m = find(&results, "membership.global_loss.accuracy", "crop", Some(adversary));
+        let m = find(
+            &results,
+            "membership.global_loss.accuracy",
+            "crop",
+            Some(adversary),
+        );
         m["published"]["value"].as_f64()
     };
-    assert_eq!((published("static"), published("adaptive")), (Some(0.5), None));
+    assert_eq!(
+        (published("static"), published("adaptive")),
+        (Some(0.5), None)
+    );
 
     // An answer costs no training; crops of a quarter of the image for 4/3 of the epochs cost about a third; a student costs
     // its teacher besides.
     let cost = |defence| {
-        find(&results, "training.cost", defence, None)["value"].as_f64().expect("a number")
+        find(&results, "training.cost", defence, None)["value"]
+            .as_f64()
+            .expect("a number")
     };
     assert_eq!(cost("none"), 1.0);
     assert_eq!(cost("argmax"), 1.0);
@@ -132,23 +152,36 @@ fn every_cell_is_measured_under_both_adversaries() {
     assert!(!text.contains("epsilon-refuted"));
 
     let report = scene.read("out/report.html");
-    for text in ["In words", "Leak against utility", "Masks", "Differential privacy"] {
+    for text in [
+        "In words",
+        "Leak against utility",
+        "Masks",
+        "Differential privacy",
+    ] {
         assert!(report.contains(text), "{text}");
     }
     // Twice the same bytes, drawn noise included.
-    scene.redmask(&["run", "recipe.toml", "--out", "again"]).done();
+    scene
+        .redmask(&["run", "recipe.toml", "--out", "again"])
+        .done();
     assert_eq!(scene.read("again/results.json"), text);
 }
 
 #[test]
 fn an_undefended_training_serves_recipes_with_and_without_defences() {
     let scene = Scene::with_recipe(|r| r);
-    scene.redmask(&["run", "recipe.toml", "--store", "store"]).done();
-    let with_argmax = scene.read("recipe.toml").replace("name = \"tiny\"", "name = \"other\"")
+    scene
+        .redmask(&["run", "recipe.toml", "--store", "store"])
+        .done();
+    let with_argmax = scene
+        .read("recipe.toml")
+        .replace("name = \"tiny\"", "name = \"other\"")
         + "[defence.argmax]\nkind = \"argmax\"\n[model.hidden]\nnetwork = \"small\"\ndefence = \"argmax\"\n\
            [[audit]]\nvictims = [\"hidden\"]\nattacks = [\"global-loss\"]\n";
     scene.write("other.toml", &with_argmax);
-    let plan = scene.redmask(&["plan", "other.toml", "--store", "store"]).done();
+    let plan = scene
+        .redmask(&["plan", "other.toml", "--store", "store"])
+        .done();
     let trains: Vec<&str> = plan
         .lines()
         .filter(|l| l.starts_with("to do") && l.contains(" train "))
@@ -159,7 +192,11 @@ fn an_undefended_training_serves_recipes_with_and_without_defences() {
 #[test]
 fn defences_that_cannot_work_are_refused_before_anything_is_trained() {
     for (from, to, expected) in [
-        ("size = [16, 16]", "size = [40, 16]", "larger than the images"),
+        (
+            "size = [16, 16]",
+            "size = [40, 16]",
+            "larger than the images",
+        ),
         ("reference = 8\n", "", "split.reference"),
         ("group_norm = true\n", "", "group_norm"),
         ("delta = 1e-2", "delta = 0.5", "delta"),
@@ -178,7 +215,9 @@ fn defences_that_cannot_work_are_refused_before_anything_is_trained() {
             whole.replace(from, to)
         });
         let before = scene.listing();
-        let message = scene.redmask(&["run", "recipe.toml", "--out", "out"]).refused();
+        let message = scene
+            .redmask(&["run", "recipe.toml", "--out", "out"])
+            .refused();
         assert!(message.contains(expected), "{expected}: {message}");
         assert_eq!(scene.listing(), before, "{to}");
     }

@@ -6,7 +6,7 @@ mod dp;
 mod help;
 mod interrupt;
 mod plan;
-mod pool;
 mod poison;
+mod pool;
 mod run;
 mod scene;

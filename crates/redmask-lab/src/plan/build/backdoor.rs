@@ -48,6 +48,7 @@ impl Builder<'_> {
                 .unwrap_or(reference)
                 .epoch
                 .unwrap_or(self.recipe.epochs(&twin)),
+            defence: None,
             model: twin,
         };
         let (clean, _) = self.train(repetition, &twin, Side::Victim)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use redmask_core::{Result, SegDataset};
+use redmask_core::Result;
 use redmask_nn::network::NetworkConfig;
 use redmask_train::defence::{DpSgdConfig, TrainingDefence};
 use redmask_train::private::PrivacyUnit;
@@ -28,7 +28,10 @@ impl Builder<'_> {
         model: &ModelUse,
         side: Side,
     ) -> Result<Hooks> {
-        let defence = model.defence.as_ref().and_then(|d| d.config.training().cloned());
+        let defence = model
+            .defence
+            .as_ref()
+            .and_then(|d| d.config.training().cloned());
         let split = &self.recipe.split;
         let uses_reference = matches!(
             defence,
@@ -78,7 +81,10 @@ impl Builder<'_> {
         let named = model.defence.as_ref()?;
         let front = Front {
             defence: named.config.answers()?,
-            seed: side.seed(&repetition.root).child("front").child(&named.name),
+            seed: side
+                .seed(&repetition.root)
+                .child("front")
+                .child(&named.name),
         };
         let known = self.fronts.iter().position(|f| *f == front);
         Some(known.unwrap_or_else(|| {
@@ -147,9 +153,11 @@ impl Hooks {
                 let shown = 2.0 * members.min(self.reference.len().max(1) as f64);
                 work.with_lessons(network, size, shown * f64::from(epochs))
             }
-            Some(TrainingDefence::EarlyStopping(_)) => {
-                work.with_lessons(network, size, self.reference.len() as f64 * f64::from(epochs))
-            }
+            Some(TrainingDefence::EarlyStopping(_)) => work.with_lessons(
+                network,
+                size,
+                self.reference.len() as f64 * f64::from(epochs),
+            ),
             Some(TrainingDefence::Distillation(_)) => {
                 let share = self.reference.len() as f64 / members.max(1.0);
                 Work {

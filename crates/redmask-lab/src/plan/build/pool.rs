@@ -342,6 +342,7 @@ impl Builder<'_> {
                 cell.seeds.push(seed);
                 cell.stages.push(stage);
                 cell.trainings.push(model.stage);
+                cell.models.push(model);
             }
             None => self.qualities.push(QualityCell {
                 victim: pool.model.clone(),
@@ -349,6 +350,7 @@ impl Builder<'_> {
                 seeds: vec![seed],
                 stages: vec![stage],
                 trainings: vec![model.stage],
+                models: vec![model],
             }),
         }
         Ok(())

@@ -143,9 +143,21 @@ pub(super) fn teach(
         .with_hint("use more reference records, or select by entropy"));
     }
     let labels = if distillation.labels == TeacherLabels::Hard {
-        Labels::Hard(lesson.kept.iter().map(|&i| answers[i].hard.clone()).collect())
+        Labels::Hard(
+            lesson
+                .kept
+                .iter()
+                .map(|&i| answers[i].hard.clone())
+                .collect(),
+        )
     } else {
-        Labels::Soft(lesson.kept.iter().map(|&i| answers[i].soft.clone()).collect())
+        Labels::Soft(
+            lesson
+                .kept
+                .iter()
+                .map(|&i| answers[i].soft.clone())
+                .collect(),
+        )
     };
     Ok((lesson, labels))
 }

@@ -9,8 +9,8 @@ use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
 use redmask_nn::predictor::NetworkPredictor;
 use serde::{Deserialize, Serialize};
 
-pub use self::lesson::{Lesson, Selection, TeacherLabels};
 use self::lesson::{Labels, teach};
+pub use self::lesson::{Lesson, Selection, TeacherLabels};
 use self::pseudo_labelled::PseudoLabelled;
 use self::soft::SoftObjective;
 use super::{DefendedOutcome, DefendedSets};
@@ -94,7 +94,14 @@ pub(super) fn train(
             "a teacher of other classes than the student's".into(),
         ));
     }
-    let (lesson, labels) = teach(teacher, reference, sets.validation, config, distillation, run)?;
+    let (lesson, labels) = teach(
+        teacher,
+        reference,
+        sets.validation,
+        config,
+        distillation,
+        run,
+    )?;
     lesson.write(run.folder)?;
     let method = (distillation, teacher.fingerprint()?);
     let train_set = PseudoLabelled::new(reference, &lesson.kept, &labels, &method)?;
@@ -119,12 +126,21 @@ pub(super) fn train(
                 train: &train_set,
                 validation: sets.validation,
             };
-            train_with(architecture, network, plain, config, &method, steps, run, |inner| {
-                Ok(SoftObjective {
-                    inner,
-                    probabilities,
-                })
-            })?
+            train_with(
+                architecture,
+                network,
+                plain,
+                config,
+                &method,
+                steps,
+                run,
+                |inner| {
+                    Ok(SoftObjective {
+                        inner,
+                        probabilities,
+                    })
+                },
+            )?
         }
     };
     Ok(DefendedOutcome {

@@ -1,8 +1,8 @@
 //! Reference records with the teacher's labels.
 
 use redmask_core::{
-    ClassTable, Error, Fingerprint, FingerprintBuilder, GroupId, LabelMap, Result, Sample, SampleId,
-    SegDataset,
+    ClassTable, Error, Fingerprint, FingerprintBuilder, GroupId, LabelMap, Result, Sample,
+    SampleId, SegDataset,
 };
 use serde::Serialize;
 
@@ -68,9 +68,7 @@ impl SegDataset for PseudoLabelled<'_> {
         sample.labels = match self.labels {
             Labels::Hard(maps) => maps[index].clone(),
             // Soft targets are looked up by the objective; the true mask must not be there by mistake.
-            Labels::Soft(_) => {
-                LabelMap::filled(sample.labels.height(), sample.labels.width(), 0)
-            }
+            Labels::Soft(_) => LabelMap::filled(sample.labels.height(), sample.labels.width(), 0),
         };
         sample.instances = None;
         Ok(sample)

@@ -81,7 +81,11 @@ impl<'a> Attacker<'a> {
             let samples = part
                 .iter()
                 .map(|&(member, i)| {
-                    let records = if member { &objective.records } else { non_members };
+                    let records = if member {
+                        &objective.records
+                    } else {
+                        non_members
+                    };
                     records.get(&[i]).map(|mut one| one.remove(0))
                 })
                 .collect::<Result<Vec<Cow<'_, Sample>>>>()?;
@@ -126,7 +130,10 @@ impl<'a> Attacker<'a> {
     fn sight(&self, logits: Tensor<4>, samples: &[Cow<'_, Sample>]) -> Tensor<4> {
         let samples: Vec<&Sample> = samples.iter().map(AsRef::as_ref).collect();
         let masks = mask_planes(&samples, self.outputs, &logits.device());
-        Tensor::cat(vec![output_planes(logits, self.config.paper_compat), masks], 1)
+        Tensor::cat(
+            vec![output_planes(logits, self.config.paper_compat), masks],
+            1,
+        )
     }
 
     /// Everything that a resumed training needs.

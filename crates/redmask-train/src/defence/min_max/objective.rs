@@ -78,9 +78,8 @@ impl Objective for MinMaxObjective<'_> {
     }
 
     fn recall(&mut self, tensors: StateDict, rest: serde_json::Value) -> Result<()> {
-        let counters: Counters = serde_json::from_value(rest).map_err(|e| {
-            Error::input(self.inner.run.folder, format!("not our checkpoint: {e}"))
-        })?;
+        let counters: Counters = serde_json::from_value(rest)
+            .map_err(|e| Error::input(self.inner.run.folder, format!("not our checkpoint: {e}")))?;
         self.attacker.recall(tensors, counters)
     }
 }

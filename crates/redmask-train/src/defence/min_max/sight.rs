@@ -44,7 +44,10 @@ pub(super) fn mask_planes(samples: &[&Sample], outputs: usize, device: &Device) 
             }
         }
     }
-    Tensor::from_data(TensorData::new(data, [samples.len(), outputs, h, w]), device)
+    Tensor::from_data(
+        TensorData::new(data, [samples.len(), outputs, h, w]),
+        device,
+    )
 }
 
 #[cfg(test)]
@@ -81,7 +84,10 @@ mod tests {
             .try_into_vec()
             .unwrap();
         assert_eq!(seen, [0.5, -2.0]);
-        let raw: Vec<f32> = output_planes(logits, true).into_data().try_into_vec().unwrap();
+        let raw: Vec<f32> = output_planes(logits, true)
+            .into_data()
+            .try_into_vec()
+            .unwrap();
         assert_eq!(raw, [5.0, -50.0]);
     }
 }
