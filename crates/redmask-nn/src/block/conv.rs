@@ -118,12 +118,13 @@ impl Conv2d {
         let weight = self.weight.val();
         let record = pass.record(self.weight.id);
         match &self.bias {
-            None => ops::conv2d(x, weight, options, record),
+            None => ops::conv2d(x, weight, options, pass.precision(), record),
             Some(bias) => ops::conv2d_bias(
                 x,
                 weight,
                 bias.val(),
                 options,
+                pass.precision(),
                 [record, pass.record(bias.id)],
             ),
         }

@@ -9,7 +9,9 @@ use burn::{
     tensor::{DType, Device, Tensor, ops::ConvOptions},
 };
 
-use super::{activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool, resize};
+use super::{
+    Precision, activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool, resize,
+};
 
 /// Whether our kernels take this tensor; the stock operations take the others.
 pub(super) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
@@ -23,6 +25,7 @@ pub(super) trait CpuOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
     ) -> FloatTensor<Self>;
 
@@ -64,9 +67,10 @@ impl CpuOps for Flex {
         x: FlexTensor,
         weight: FlexTensor,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
     ) -> FlexTensor {
-        conv::op([x, weight], options, rec).0
+        conv::op([x, weight], options, precision, rec).0
     }
 
     fn cpu_batch_norm_train(
@@ -120,9 +124,12 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
     ) -> FloatTensor<Self> {
-        differentiable::<C, _, 2>([x, weight], |inputs| conv::op(inputs, options, rec))
+        differentiable::<C, _, 2>([x, weight], |inputs| {
+            conv::op(inputs, options, precision, rec)
+        })
     }
 
     fn cpu_batch_norm_train(

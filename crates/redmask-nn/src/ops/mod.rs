@@ -22,6 +22,7 @@ mod memory;
 mod norm;
 mod per_sample;
 mod pool;
+mod precision;
 mod resize;
 mod scratch;
 mod simd;
@@ -35,6 +36,7 @@ pub use linear::linear;
 pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;
+pub use precision::Precision;
 pub use resize::{
     resize_bicubic, resize_bilinear, resize_bilinear_aligned, upsample_nearest, upsample_nearest2x,
 };

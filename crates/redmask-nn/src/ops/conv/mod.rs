@@ -3,6 +3,8 @@
 mod columns;
 mod geometry;
 mod layout;
+#[cfg(target_arch = "x86_64")]
+mod mixed;
 mod pack;
 mod shifted;
 mod transpose;
@@ -22,7 +24,7 @@ use self::{
     weight_gradient::weight_gradient,
 };
 use super::{
-    Rec,
+    Precision, Rec,
     autodiff::Gradient,
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
@@ -32,18 +34,29 @@ use super::{
 
 /// Convolves `x` `[n, c, h, w]` with `weight` `[out, c / groups, kh, kw]`.
 ///
+/// `precision` is that of the products, in both passes, on CPUs that can; a pass has asked with
+/// [`Precision::checked`].
+///
 /// `rec` names the weight on a per-sample gradient tape; with it the weight's gradient goes to the tape
 /// and is not registered with the ordinary gradients.
 ///
 /// # Panics
 ///
 /// If the channels of `x` and `weight` do not fit together.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>, rec: Rec) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    options: ConvOptions<2>,
+    precision: Precision,
+    rec: Rec,
+) -> Tensor<4> {
     if !on_cpu(&x) {
         return module::conv2d(x, weight, None, options);
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(x, weight, options, rec))
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(
+        x, weight, options, precision, rec,
+    ))
 }
 
 /// [`conv2d`] and [`add_bias`]; `bias` is `[out]`, `recs` are the tapes of the weight and the bias.
@@ -52,10 +65,15 @@ pub fn conv2d_bias(
     weight: Tensor<4>,
     bias: Tensor<1>,
     options: ConvOptions<2>,
+    precision: Precision,
     recs: [Rec; 2],
 ) -> Tensor<4> {
     let [rec, bias_rec] = recs;
-    add_bias(conv2d(x, weight, options, rec), bias, bias_rec)
+    add_bias(
+        conv2d(x, weight, options, precision, rec),
+        bias,
+        bias_rec,
+    )
 }
 
 /// Adds `bias` `[c]` to every position of `x` `[n, c, h, w]`.
@@ -69,17 +87,20 @@ pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
 pub(super) fn op(
     inputs: [FlexTensor; 2],
     options: ConvOptions<2>,
+    precision: Precision,
     rec: Rec,
 ) -> (FlexTensor, Convolution) {
     let [x, weight] = inputs.map(contiguous);
     let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
-    let y = forward(Simd::current(), &geometry, values(&x), values(&weight));
+    let arithmetic = Arithmetic::of(precision, &geometry);
+    let y = arithmetic.forward(&geometry, values(&x), values(&weight));
     (
         flex::tensor(y, geometry.output_shape()),
         Convolution {
             x,
             weight,
             geometry,
+            arithmetic,
             rec,
         },
     )
@@ -91,23 +112,73 @@ pub(super) struct Convolution {
     x: FlexTensor,
     weight: FlexTensor,
     geometry: Geometry,
+    arithmetic: Arithmetic,
     rec: Rec,
 }
 
 impl Gradient<2> for Convolution {
     fn backward(self, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
-        let (g, simd) = (&self.geometry, Simd::current());
+        let (g, arithmetic) = (&self.geometry, self.arithmetic);
         let dy = contiguous(dy);
         let dx = wanted[0].then(|| {
-            let dx = data_gradient(simd, g, values(&self.weight), values(&dy));
+            let dx = arithmetic.data_gradient(g, values(&self.weight), values(&dy));
             flex::tensor(dx, g.input_shape())
         });
         debug_assert!(self.rec.is_none(), "no tape can be constructed yet");
         let dw = wanted[1].then(|| {
-            let dw = weight_gradient(simd, g, values(&self.x), values(&dy));
+            let dw = arithmetic.weight_gradient(g, values(&self.x), values(&dy));
             flex::tensor(dw, g.weight_shape())
         });
         [dx, dw]
+    }
+}
+
+/// Which kernels compute a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    /// Vectors of f32.
+    Vectors(Simd),
+    /// Tiles of bfloat16.
+    #[cfg(target_arch = "x86_64")]
+    Tiles(Simd),
+}
+
+impl Arithmetic {
+    fn of(precision: Precision, g: &Geometry) -> Self {
+        let simd = Simd::current();
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16 && mixed::takes(g) {
+            return Self::Tiles(simd);
+        }
+        let _ = (precision, g);
+        Self::Vectors(simd)
+    }
+
+    /// The output `[n, out, oh, ow]`.
+    fn forward(self, g: &Geometry, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => forward(simd, g, x, weight),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(_) => mixed::forward(g, x, weight),
+        }
+    }
+
+    /// The gradient of the input `[n, c, h, w]`, given that of the output.
+    fn data_gradient(self, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => data_gradient(simd, g, weight, dy),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(_) => mixed::data_gradient(g, weight, dy),
+        }
+    }
+
+    /// The gradient of the weight `[out, in / groups, kh, kw]`, given the input and that of the output.
+    fn weight_gradient(self, g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => weight_gradient(simd, g, x, dy),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(simd) => mixed::weight_gradient(simd, g, x, dy),
+        }
     }
 }
 

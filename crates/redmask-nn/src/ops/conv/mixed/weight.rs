@@ -1,0 +1,140 @@
+//! Packing of weights into the tiles that the matrix unit reads.
+
+use std::cell::RefCell;
+
+use super::super::super::{
+    kernel::{amx::ROWS, bf16},
+    memory,
+    scratch::{self, Scratch},
+};
+use super::super::{
+    geometry::{Shifts, even_part},
+    pack::Reduce,
+};
+
+/// Numbers of a row of a tile.
+const WIDTH: usize = 2 * ROWS;
+
+/// Rows of a panel: two tiles.
+pub(super) const PANEL: usize = 2 * ROWS;
+
+/// Numbers of one step of a panel.
+const STEP: usize = PANEL * WIDTH;
+
+thread_local! {
+    static BLOCK: RefCell<Scratch> = RefCell::default();
+}
+
+/// How channels are summed: in blocks of the same number of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Depth {
+    /// Pairs of a block, at most the rows of a tile.
+    pub(super) pairs: usize,
+    pub(super) blocks: usize,
+}
+
+impl Depth {
+    pub(super) fn new(channels: usize) -> Self {
+        let pairs = channels.div_ceil(2);
+        let blocks = pairs.div_ceil(ROWS).max(1);
+        Self {
+            pairs: pairs.div_ceil(blocks),
+            blocks,
+        }
+    }
+
+    /// Pairs with those that fill up the last block.
+    pub(super) fn all_pairs(self) -> usize {
+        self.pairs * self.blocks
+    }
+}
+
+/// Weights as `[panels][taps][blocks of channels][32 rows][32 channels]`, rounded to bfloat16.
+pub(super) struct TiledWeight {
+    values: Vec<u16>,
+    steps: usize,
+    pub(super) depth: Depth,
+    pub(super) panels: usize,
+}
+
+impl TiledWeight {
+    /// Packs the taps of `shifts`, which have one group, out of `weight`, whose window has `window` elements.
+    pub(super) fn new(weight: &[f32], window: usize, shifts: &Shifts, reduce: Reduce) -> Self {
+        let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
+        let depth = Depth::new(channels);
+        let panels = rows.div_ceil(PANEL);
+        let steps = taps * depth.blocks;
+        let mut values = vec![0_u16; panels * steps * STEP];
+        let shared = memory::Shared::new(&mut values);
+        let count = panels * depth.blocks;
+        let tasks = if count * taps < 16 { 1 } else { count.min(64) };
+        memory::parallel(tasks, |task| {
+            for index in even_part(count, tasks, task) {
+                let (panel, block) = (index / depth.blocks, index % depth.blocks);
+                let first = [panel * PANEL, block * 2 * depth.pairs];
+                let valid = [
+                    PANEL.min(rows - first[0]),
+                    (2 * depth.pairs).min(channels - first[1]),
+                ];
+                scratch::lend(&BLOCK, |scratch| {
+                    let copy = scratch.take(PANEL * WIDTH * window);
+                    let [row_step, channel_step] =
+                        copy_block(weight, window, [rows, channels], first, valid, reduce, copy);
+                    for (t, tap) in shifts.taps.iter().enumerate() {
+                        let at = (panel * steps + t * depth.blocks + block) * STEP;
+                        // SAFETY: every step of every panel is written by one task.
+                        let target = unsafe { shared.part(at, STEP) };
+                        for (row, target) in target.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate()
+                        {
+                            if row < valid[0] {
+                                let source = &copy[row * row_step + tap.element..];
+                                // SAFETY: this module runs only where AMX is available.
+                                unsafe { bf16::tile_row(source, channel_step, target) };
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Self {
+            values,
+            steps,
+            depth,
+            panels,
+        }
+    }
+
+    /// The tiles of 32 output channels.
+    pub(super) fn panel(&self, panel: usize) -> &[u16] {
+        &self.values[panel * self.steps * STEP..][..self.steps * STEP]
+    }
+}
+
+/// Copies the weights of 32 rows and 32 summed channels side by side, zeros where there are fewer.
+///
+/// Returns how far apart two rows and two channels of the copy lie.
+fn copy_block(
+    weight: &[f32],
+    window: usize,
+    [rows, channels]: [usize; 2],
+    [first_row, first_channel]: [usize; 2],
+    [valid_rows, valid_channels]: [usize; 2],
+    reduce: Reduce,
+    copy: &mut [f32],
+) -> [usize; 2] {
+    // Outer and inner axis of the weight `[outer][inner][window]`.
+    let (outer, inner, inner_size) = match reduce {
+        Reduce::Inputs => ((first_row, valid_rows), (first_channel, valid_channels), channels),
+        Reduce::Outputs => ((first_channel, valid_channels), (first_row, valid_rows), rows),
+    };
+    let line = WIDTH * window;
+    copy.fill(0.0);
+    for (i, target) in copy.chunks_exact_mut(line).enumerate().take(outer.1) {
+        let at = ((outer.0 + i) * inner_size + inner.0) * window;
+        target[..inner.1 * window].copy_from_slice(&weight[at..at + inner.1 * window]);
+    }
+    match reduce {
+        Reduce::Inputs => [line, window],
+        Reduce::Outputs => [window, line],
+    }
+}
