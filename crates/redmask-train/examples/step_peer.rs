@@ -90,6 +90,7 @@ fn peak_memory() -> f64 {
 }
 
 fn main() {
+    redmask_nn::ops::retain_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [encoder, size, batch, rest @ ..] = arguments.as_slice() else {
         panic!("usage: step_peer ENCODER SIZE BATCH [PRECISION]");

@@ -33,6 +33,7 @@ mod parity;
 pub use activation::{Activation, add_relu, relu};
 pub use conv::{add_bias, conv2d, conv2d_bias};
 pub use linear::linear;
+pub use memory::retain_freed_memory;
 pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;

@@ -95,15 +95,18 @@ impl Halo {
 
     /// Where a tap's first position lies inside of a channel.
     pub(super) fn offset(&self, shift: [isize; 2], rows: usize) -> usize {
-        let ([y, x], within) = self.place(shift);
-        (y * self.step[1] + x) * self.plane(rows) + within
+        let (residue, first) = self.place(shift);
+        let plane = residue[0] * self.step[1] + residue[1];
+        plane * self.plane(rows) + first[0] * self.pitch + first[1]
     }
 
-    /// The residue of the plane that a tap reads, and where its first position lies inside of that plane.
-    pub(super) fn place(&self, shift: [isize; 2]) -> ([usize; 2], usize) {
+    /// The residue of the plane that a tap reads, and the row and column of its first position in that plane.
+    pub(super) fn place(&self, shift: [isize; 2]) -> ([usize; 2], [usize; 2]) {
         let [y, x] = [0, 1].map(|axis| (shift[axis] - self.low[axis]).cast_unsigned());
-        let residue = [y % self.step[0], x % self.step[1]];
-        (residue, y / self.step[0] * self.pitch + x / self.step[1])
+        (
+            [y % self.step[0], x % self.step[1]],
+            [y / self.step[0], x / self.step[1]],
+        )
     }
 
     /// What row `row` of the plane of a residue reads of an input of this size; `None` if it lies outside.

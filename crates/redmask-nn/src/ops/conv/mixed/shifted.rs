@@ -128,7 +128,7 @@ fn lay_out(planes: &Planes, shifts: &Shifts, x: &[f32], image: &mut [u32], pitch
             continue;
         }
         planes.for_each_row(|sample, at, reads| {
-            let row = &mut target[at..at + planes.halo.pitch];
+            let row = &mut target[at];
             let Some(reads) = reads else {
                 row.fill(0);
                 return;

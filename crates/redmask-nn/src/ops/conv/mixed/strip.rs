@@ -62,15 +62,21 @@ pub(super) fn strips(shifts: &Shifts, positions: usize, threads: usize) -> Vec<S
 /// How the planes of a strip lie one after another: `[residues][samples][rows][pitch]`, each sample with its halo.
 ///
 /// A position of the grid is then the same distance from its reads everywhere; what lies between the rows and samples is
-/// computed too and dropped.
+/// computed too and dropped. To keep that little, the zeros behind a row are at the same time those before the next one, and
+/// likewise the rows of zeros between two samples.
 #[derive(Debug, Clone)]
 pub(super) struct Planes {
-    pub(super) halo: Halo,
+    halo: Halo,
     /// Residues of the read position modulo the read step that any tap reads.
     residues: Vec<[usize; 2]>,
     strip: Strip,
     input: [usize; 2],
     grid_width: usize,
+    /// Elements from one row to the next, and from one sample to the next.
+    pitch: usize,
+    sample: usize,
+    /// Zeros behind the last sample that no next one brings.
+    tail: usize,
 }
 
 impl Planes {
@@ -79,23 +85,38 @@ impl Planes {
         let mut residues: Vec<_> = shifts.taps.iter().map(|t| halo.place(t.shift).0).collect();
         residues.sort_unstable();
         residues.dedup();
+        let rows = strip.rows.len() + halo.rows;
+        // Zeros that every row has on both sides, and rows of zeros that every sample has on both sides.
+        let (mut columns_shared, mut rows_shared) = (halo.pitch, halo.rows);
+        for &residue in &residues {
+            let inside = |row: usize| halo.reads(residue, strip.rows.start + row, shifts.input);
+            let mut filled = (0..rows).filter(|&row| inside(row).is_some());
+            let Some(first) = filled.next() else { continue };
+            let last = filled.next_back().unwrap_or(first);
+            rows_shared = rows_shared.min(first).min(rows - 1 - last);
+            let columns = inside(first).map(|reads| reads.inside);
+            let columns = columns.expect("the row is one of those that read");
+            columns_shared = columns_shared
+                .min(columns.start)
+                .min(halo.pitch - columns.end);
+        }
+        let columns_shared = columns_shared.min(halo.pitch - shifts.grid[1]);
+        let pitch = halo.pitch - columns_shared;
         Self {
             halo,
             residues,
-            strip,
             input: shifts.input,
             grid_width: shifts.grid[1],
+            pitch,
+            sample: (rows - rows_shared) * pitch,
+            tail: rows_shared * pitch + columns_shared,
+            strip,
         }
-    }
-
-    /// Elements from one sample to the next.
-    fn sample(&self) -> usize {
-        (self.strip.rows.len() + self.halo.rows) * self.halo.pitch
     }
 
     /// Elements of all samples of one residue.
     fn residue(&self) -> usize {
-        self.strip.samples.len() * self.sample()
+        self.strip.samples.len() * self.sample + self.tail
     }
 
     /// Elements of a channel.
@@ -105,30 +126,33 @@ impl Planes {
 
     /// Positions from the first to the last one of the grid.
     pub(super) fn positions(&self) -> usize {
-        let rows = self.strip.rows.len();
-        (self.strip.samples.len() - 1) * self.sample()
-            + (rows - 1) * self.halo.pitch
+        (self.strip.samples.len() - 1) * self.sample
+            + (self.strip.rows.len() - 1) * self.pitch
             + self.grid_width
     }
 
     /// How far a tap's reads lie from a position of the grid.
     pub(super) fn offset(&self, shift: [isize; 2]) -> usize {
-        let (residue, within) = self.halo.place(shift);
+        let (residue, [y, x]) = self.halo.place(shift);
         let slot = self.residues.iter().position(|&r| r == residue);
-        slot.expect("the residues are those of the taps") * self.residue() + within
+        let slot = slot.expect("the residues are those of the taps");
+        slot * self.residue() + y * self.pitch + x
     }
 
-    /// Calls `row` for each row of a channel: sample, where the row starts, and what it reads of the sample's plane.
-    pub(super) fn for_each_row(&self, mut row: impl FnMut(usize, usize, Option<Reads>)) {
+    /// Calls `row` for each row of a channel: sample, elements of the row, and what they read of the sample's plane.
+    pub(super) fn for_each_row(&self, mut row: impl FnMut(usize, Range<usize>, Option<Reads>)) {
+        let rows = self.sample / self.pitch;
         let mut at = 0;
         for &residue in &self.residues {
             for sample in self.strip.samples.clone() {
-                for line in 0..self.strip.rows.len() + self.halo.rows {
-                    let line = self.strip.rows.start + line;
-                    row(sample, at, self.halo.reads(residue, line, self.input));
-                    at += self.halo.pitch;
+                for line in self.strip.rows.start..self.strip.rows.start + rows {
+                    let reads = self.halo.reads(residue, line, self.input);
+                    row(sample, at..at + self.pitch, reads);
+                    at += self.pitch;
                 }
             }
+            row(self.strip.samples.start, at..at + self.tail, None);
+            at += self.tail;
         }
     }
 
@@ -136,7 +160,7 @@ impl Planes {
     pub(super) fn for_each_grid_row(&self, mut row: impl FnMut(usize, usize, usize)) {
         for (i, sample) in self.strip.samples.clone().enumerate() {
             for (j, line) in self.strip.rows.clone().enumerate() {
-                row(sample, line, i * self.sample() + j * self.halo.pitch);
+                row(sample, line, i * self.sample + j * self.pitch);
             }
         }
     }

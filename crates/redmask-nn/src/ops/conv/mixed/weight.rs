@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::super::super::{
     kernel::{amx::ROWS, bf16},
-    memory,
+    memory::{self, Shared},
     scratch::{self, Scratch},
 };
 use super::super::{
@@ -64,11 +64,9 @@ impl TiledWeight {
         let depth = Depth::new(channels);
         let panels = rows.div_ceil(PANEL);
         let steps = taps * depth.blocks;
-        let mut values = vec![0_u16; panels * steps * STEP];
-        let shared = memory::Shared::new(&mut values);
         let count = panels * depth.blocks;
         let tasks = if count * taps < 16 { 1 } else { count.min(64) };
-        memory::parallel(tasks, |task| {
+        let pack = |values: Shared<'_, u16>, task: usize| {
             for index in even_part(count, tasks, task) {
                 let (panel, block) = (index / depth.blocks, index % depth.blocks);
                 let first = [panel * PANEL, block * 2 * depth.pairs];
@@ -83,10 +81,12 @@ impl TiledWeight {
                     for (t, tap) in shifts.taps.iter().enumerate() {
                         let at = (panel * steps + t * depth.blocks + block) * STEP;
                         // SAFETY: every step of every panel is written by one task.
-                        let target = unsafe { shared.part(at, STEP) };
+                        let target = unsafe { values.part(at, STEP) };
                         for (row, target) in target.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate()
                         {
-                            if row < valid[0] {
+                            if row >= valid[0] {
+                                target.fill(0);
+                            } else {
                                 let source = &copy[row * row_step + tap.element..];
                                 // SAFETY: this module runs only where AMX is available.
                                 unsafe { bf16::tile_row(source, channel_step, target) };
@@ -95,7 +95,13 @@ impl TiledWeight {
                     }
                 });
             }
-        });
+        };
+        // SAFETY: the tasks write all steps of all panels.
+        let values = unsafe {
+            memory::filled(panels * steps * STEP, |values| {
+                memory::parallel(tasks, |task| pack(values, task));
+            })
+        };
         Self {
             values,
             steps,

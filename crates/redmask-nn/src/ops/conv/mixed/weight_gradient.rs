@@ -222,7 +222,7 @@ impl Job<'_> {
             }
             target[planes.channel()..].fill(0);
             planes.for_each_row(|sample, at, reads| {
-                let row = &mut target[at..at + planes.halo.pitch];
+                let row = &mut target[at];
                 let Some(reads) = reads else {
                     row.fill(0);
                     return;
