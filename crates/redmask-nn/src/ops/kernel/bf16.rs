@@ -37,8 +37,25 @@ pub(in super::super) unsafe fn pair_rows(
         high.is_empty() || last * step < high.len(),
         "the upper row is too short"
     );
-    for (i, target) in target.chunks_mut(LANES).enumerate() {
-        let at = i * LANES * step;
+    let mut whole = 0;
+    if step == 1 {
+        whole = target.len() / LANES * LANES;
+        for (i, target) in target[..whole].chunks_exact_mut(LANES).enumerate() {
+            // SAFETY: the rows reach to the last element, and each of these vectors is whole.
+            unsafe {
+                let low = rounded(_mm512_loadu_ps(low.as_ptr().add(i * LANES)));
+                let pairs = if high.is_empty() {
+                    low
+                } else {
+                    let high = rounded(_mm512_loadu_ps(high.as_ptr().add(i * LANES)));
+                    _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
+                };
+                _mm512_storeu_si512(target.as_mut_ptr().cast(), pairs);
+            }
+        }
+    }
+    for (i, target) in target[whole..].chunks_mut(LANES).enumerate() {
+        let at = whole + i * LANES * step;
         // SAFETY: the rows reach to the last element, the chunk holds at most 16.
         unsafe {
             let low = rounded(read(&low[at..], step, target.len()));
@@ -120,6 +137,7 @@ fn mask(count: usize) -> u16 {
 }
 
 /// Rounded numbers in the lower halves of 32-bit elements.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn rounded(values: __m512) -> std::arch::x86_64::__m512i {
     // SAFETY: both are 256 bits of plain numbers.
@@ -132,6 +150,7 @@ fn rounded(values: __m512) -> std::arch::x86_64::__m512i {
 /// # Safety
 ///
 /// `count` is in `1..=16` and the last element exists.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn read(source: &[f32], step: usize, count: usize) -> __m512 {
     let at = source.as_ptr();

@@ -75,9 +75,14 @@ impl TiledWeight {
                     (2 * depth.pairs).min(channels - first[1]),
                 ];
                 scratch::lend(&BLOCK, |scratch| {
-                    let copy = scratch.take(PANEL * WIDTH * window);
-                    let [row_step, channel_step] =
-                        copy_block(weight, window, [rows, channels], first, valid, reduce, copy);
+                    let source = Block {
+                        window,
+                        size: [rows, channels],
+                        first,
+                        valid,
+                        reduce,
+                    }
+                    .lay_out(weight, scratch);
                     for (t, tap) in shifts.taps.iter().enumerate() {
                         let at = (panel * steps + t * depth.blocks + block) * STEP;
                         // SAFETY: every step of every panel is written by one task.
@@ -87,9 +92,9 @@ impl TiledWeight {
                             if row >= valid[0] {
                                 target.fill(0);
                             } else {
-                                let source = &copy[row * row_step + tap.element..];
+                                let numbers = &source.values[row * source.row_step + tap.element..];
                                 // SAFETY: this module runs only where AMX is available.
-                                unsafe { bf16::tile_row(source, channel_step, target) };
+                                unsafe { bf16::tile_row(numbers, source.channel_step, target) };
                             }
                         }
                     }
@@ -116,31 +121,64 @@ impl TiledWeight {
     }
 }
 
-/// Copies the weights of 32 rows and 32 summed channels side by side, zeros where there are fewer.
-///
-/// Returns how far apart two rows and two channels of the copy lie.
-fn copy_block(
-    weight: &[f32],
+/// 32 rows and 32 summed channels of a weight, or as many as there are.
+struct Block {
     window: usize,
-    [rows, channels]: [usize; 2],
-    [first_row, first_channel]: [usize; 2],
-    [valid_rows, valid_channels]: [usize; 2],
+    /// Rows and summed channels of the weight.
+    size: [usize; 2],
+    first: [usize; 2],
+    valid: [usize; 2],
     reduce: Reduce,
-    copy: &mut [f32],
-) -> [usize; 2] {
-    // Outer and inner axis of the weight `[outer][inner][window]`.
-    let (outer, inner, inner_size) = match reduce {
-        Reduce::Inputs => ((first_row, valid_rows), (first_channel, valid_channels), channels),
-        Reduce::Outputs => ((first_channel, valid_channels), (first_row, valid_rows), rows),
-    };
-    let line = WIDTH * window;
-    copy.fill(0.0);
-    for (i, target) in copy.chunks_exact_mut(line).enumerate().take(outer.1) {
-        let at = ((outer.0 + i) * inner_size + inner.0) * window;
-        target[..inner.1 * window].copy_from_slice(&weight[at..at + inner.1 * window]);
-    }
-    match reduce {
-        Reduce::Inputs => [line, window],
-        Reduce::Outputs => [window, line],
+}
+
+/// The weights of a block, and how far apart two rows and two channels lie.
+struct Source<'a> {
+    values: &'a [f32],
+    row_step: usize,
+    channel_step: usize,
+}
+
+impl Block {
+    /// The block side by side, zeros where there are fewer channels than 32.
+    fn lay_out<'a>(&self, weight: &'a [f32], scratch: &'a mut Scratch) -> Source<'a> {
+        let Self {
+            window,
+            size,
+            first,
+            valid,
+            reduce,
+        } = *self;
+        // Rows and summed channels as outer and inner axes of the weight `[outer][inner][window]`.
+        let [outer, inner] = match reduce {
+            Reduce::Inputs => [0, 1],
+            Reduce::Outputs => [1, 0],
+        };
+        let at = |i: usize| ((first[outer] + i) * size[inner] + first[inner]) * window;
+        if reduce == Reduce::Inputs && valid[1] == WIDTH {
+            return Source {
+                values: &weight[at(0)..],
+                row_step: size[inner] * window,
+                channel_step: window,
+            };
+        }
+        // Read in place, the channels of a data gradient would lie whole images of weights apart.
+        let line = WIDTH * window;
+        let copy = scratch.take(PANEL * line);
+        if valid != [PANEL, WIDTH] {
+            copy.fill(0.0);
+        }
+        for (i, target) in copy.chunks_exact_mut(line).enumerate().take(valid[outer]) {
+            let source = &weight[at(i)..][..valid[inner] * window];
+            target[..source.len()].copy_from_slice(source);
+        }
+        let [row_step, channel_step] = match reduce {
+            Reduce::Inputs => [line, window],
+            Reduce::Outputs => [window, line],
+        };
+        Source {
+            values: copy,
+            row_step,
+            channel_step,
+        }
     }
 }
