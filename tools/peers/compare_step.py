@@ -4,7 +4,9 @@
     python tools/peers/compare_step.py --encoder resnet34 --size 128 --pairs 20
 
 Every contestant is a process that stays alive and computes one step each time it is asked. They are asked in turn, round
-after round, so that whatever else the machine does falls on all of them alike. Each figure is the median over the rounds; a ratio
+after round, so that whatever else the machine does falls on all of them alike. On a machine that others use, run it
+under `chrt --rr 5` (as root): threads that wait for each other lose far more to other processes than their share, on both
+sides. Each figure is the median over the rounds; a ratio
 is the median of the ratios within a round.
 A ratio above 1 means that this product is faster. Memory is the peak resident memory of each process after training.
 """
