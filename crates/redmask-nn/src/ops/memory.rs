@@ -1,6 +1,9 @@
 //! Output buffers that tasks fill in disjoint parts.
 
-use std::marker::PhantomData;
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use rayon::prelude::*;
 
@@ -118,11 +121,32 @@ pub(super) unsafe fn filled<T: Copy>(len: usize, fill: impl FnOnce(Shared<'_, T>
     values
 }
 
-/// Runs `task(0..count)` on the thread pool; without one where there is a single task.
+/// Runs `task(0..count)` on this thread and those of the pool.
+///
+/// The calling thread works along. It would otherwise sleep and be woken for each operation of a network, which
+/// costs more than a small operation itself.
 pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
-    if count == 1 {
-        task(0);
-    } else {
+    let threads = rayon::current_num_threads().min(count);
+    if threads <= 1 {
+        (0..count).for_each(task);
+    } else if rayon::current_thread_index().is_some() {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= count {
+                    return;
+                }
+                task(i);
+            }
+        };
+        rayon::in_place_scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|_| work());
+            }
+            work();
+        });
     }
 }

@@ -3,7 +3,7 @@
 //! To the nearest, ties to even; numbers below the normal range become zero, as everywhere in AMX.
 
 use std::arch::x86_64::{
-    __m256i, __m512, _mm256_storeu_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
+    __m256i, __m512, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
     _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_epi32, _mm512_mullo_epi32, _mm512_or_si512, _mm512_permutex2var_ps,
     _mm512_set1_epi32, _mm512_set_epi32, _mm512_slli_epi32, _mm512_storeu_si512,
@@ -85,17 +85,25 @@ pub(in super::super) unsafe fn row(source: &[f32], step: usize, target: &mut [u1
         return;
     };
     assert!(last * step < source.len(), "the row is too short");
-    for (i, target) in target.chunks_mut(LANES).enumerate() {
-        // SAFETY: the row reaches to the last element; whole vectors go to whole chunks.
+    let whole = if step == 1 {
+        target.len() / LANES * LANES
+    } else {
+        0
+    };
+    for (i, target) in target[..whole].chunks_exact_mut(LANES).enumerate() {
+        // SAFETY: the row reaches to the last element, and each of these vectors is whole.
         unsafe {
-            let values = read(&source[i * LANES * step..], step, target.len());
+            let values = _mm512_loadu_ps(source.as_ptr().add(i * LANES));
             let values: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(values));
-            if target.len() == LANES {
-                _mm256_storeu_si256(target.as_mut_ptr().cast(), values);
-            } else {
-                let values: [u16; LANES] = std::mem::transmute(values);
-                target.copy_from_slice(&values[..target.len()]);
-            }
+            _mm256_storeu_si256(target.as_mut_ptr().cast(), values);
+        }
+    }
+    for (i, target) in target[whole..].chunks_mut(LANES).enumerate() {
+        // SAFETY: the row reaches to the last element; the mask stops at the end of the chunk.
+        unsafe {
+            let values = read(&source[whole + i * LANES * step..], step, target.len());
+            let values: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(values));
+            _mm256_mask_storeu_epi16(target.as_mut_ptr().cast(), mask(target.len()), values);
         }
     }
 }

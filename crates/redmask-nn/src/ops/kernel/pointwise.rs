@@ -68,10 +68,10 @@ multiversion! {
 }
 
 multiversion! {
-    /// Maps every element.
-    pub(in super::super) fn apply(map: Affine, x: &mut [f32]) {
-        for x in x {
-            *x = cut(multiply_add::<FUSED>(*x, map.scale, map.shift), map.low, map.high);
+    /// Maps every element of `x` to one of `y`.
+    pub(in super::super) fn map(map: Affine, x: &[f32], y: &mut [f32]) {
+        for (&x, y) in x.iter().zip(y) {
+            *y = cut(multiply_add::<FUSED>(x, map.scale, map.shift), map.low, map.high);
         }
     }
 }

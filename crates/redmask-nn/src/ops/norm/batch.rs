@@ -90,8 +90,7 @@ pub(super) fn forward(
                 for plane in size.planes(channel) {
                     let target = y.part(plane.start, plane.len());
                     for (source, target) in x[plane].chunks(BLOCK).zip(target.chunks_mut(BLOCK)) {
-                        target.copy_from_slice(source);
-                        pointwise::apply(simd, map, target);
+                        pointwise::map(simd, map, source, target);
                     }
                 }
             });
