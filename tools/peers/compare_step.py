@@ -64,8 +64,8 @@ def parse():
 
 
 def start(name, encoder, size, options):
-    shape = [encoder, str(size), str(options.batch)]
-    script = [sys.executable, str(HERE / "pytorch_step.py"), *shape, "--threads", str(options.threads)]
+    shape = [encoder.replace("_", "-"), str(size), str(options.batch)]
+    script = [sys.executable, str(HERE / "pytorch_step.py"), encoder, *shape[1:], "--threads", str(options.threads)]
     if name in ("fp32", "bf16"):
         threads = {"RAYON_NUM_THREADS": str(options.threads)}
         return Peer(name, [options.binary, *shape, name], threads)

@@ -31,10 +31,10 @@ mod simd;
 mod parity;
 
 pub use activation::{Activation, add_relu, relu};
-pub use conv::{add_bias, conv2d, conv2d_bias};
+pub use conv::{add_bias, conv2d, conv2d_batch_norm_eval, conv2d_bias};
 pub use linear::linear;
 pub use memory::retain_freed_memory;
-pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
+pub use norm::{BatchNormOutput, BatchStatistics, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;
 pub use precision::Precision;

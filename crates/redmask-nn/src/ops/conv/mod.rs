@@ -1,6 +1,7 @@
 //! 2-D convolution: our kernels on the CPU, the stock operation elsewhere.
 
 mod columns;
+pub(super) mod fused;
 mod geometry;
 mod layout;
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,7 @@ use burn::{
     tensor::{Tensor, module, ops::ConvOptions},
 };
 
+pub use self::fused::{conv2d_batch_norm_eval, conv2d_bias};
 use self::{
     geometry::Geometry,
     pack::{PackedWeight, Reduce},
@@ -28,6 +30,7 @@ use super::{
     autodiff::Gradient,
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
+    kernel::pointwise::Affine,
     memory,
     simd::Simd,
 };
@@ -59,23 +62,6 @@ pub fn conv2d(
     ))
 }
 
-/// [`conv2d`] and [`add_bias`]; `bias` is `[out]`, `recs` are the tapes of the weight and the bias.
-pub fn conv2d_bias(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    options: ConvOptions<2>,
-    precision: Precision,
-    recs: [Rec; 2],
-) -> Tensor<4> {
-    let [rec, bias_rec] = recs;
-    add_bias(
-        conv2d(x, weight, options, precision, rec),
-        bias,
-        bias_rec,
-    )
-}
-
 /// Adds `bias` `[c]` to every position of `x` `[n, c, h, w]`.
 pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
     debug_assert!(rec.is_none(), "no tape can be constructed yet");
@@ -93,7 +79,7 @@ pub(super) fn op(
     let [x, weight] = inputs.map(contiguous);
     let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
     let arithmetic = Arithmetic::of(precision, &geometry);
-    let y = arithmetic.forward(&geometry, values(&x), values(&weight));
+    let y = arithmetic.forward(&geometry, values(&x), values(&weight), None);
     (
         flex::tensor(y, geometry.output_shape()),
         Convolution {
@@ -154,12 +140,18 @@ impl Arithmetic {
         Self::Vectors(simd)
     }
 
-    /// The output `[n, out, oh, ow]`.
-    fn forward(self, g: &Geometry, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
+    fn forward(
+        self,
+        g: &Geometry,
+        x: &[f32],
+        weight: &[f32],
+        maps: Option<&[Affine]>,
+    ) -> Vec<f32> {
         match self {
-            Self::Vectors(simd) => forward(simd, g, x, weight),
+            Self::Vectors(simd) => forward(simd, g, x, weight, maps),
             #[cfg(target_arch = "x86_64")]
-            Self::Tiles(_) => mixed::forward(g, x, weight),
+            Self::Tiles(simd) => mixed::forward(simd, g, x, weight, maps),
         }
     }
 
@@ -168,7 +160,7 @@ impl Arithmetic {
         match self {
             Self::Vectors(simd) => data_gradient(simd, g, weight, dy),
             #[cfg(target_arch = "x86_64")]
-            Self::Tiles(_) => mixed::data_gradient(g, weight, dy),
+            Self::Tiles(simd) => mixed::data_gradient(simd, g, weight, dy),
         }
     }
 
@@ -182,13 +174,19 @@ impl Arithmetic {
     }
 }
 
-/// The output `[n, out, oh, ow]`.
-fn forward(simd: Simd, g: &Geometry, x: &[f32], weight: &[f32]) -> Vec<f32> {
+/// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
+fn forward(
+    simd: Simd,
+    g: &Geometry,
+    x: &[f32],
+    weight: &[f32],
+    maps: Option<&[Affine]>,
+) -> Vec<f32> {
     let shifts = g.forward_shifts();
     let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
-    unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, y)) }
+    unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, maps, y)) }
 }
 
 /// The gradient of the input `[n, c, h, w]`, given that of the output.
@@ -199,7 +197,7 @@ fn data_gradient(simd: Simd, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f3
         memory::filled(len, |dx| {
             for shifts in g.data_gradient_shifts() {
                 let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Outputs, simd);
-                shifted::run(simd, &shifts, dy, &packed, dx);
+                shifted::run(simd, &shifts, dy, &packed, None, dx);
             }
         })
     }

@@ -77,6 +77,15 @@ multiversion! {
 }
 
 multiversion! {
+    /// Maps every element in place.
+    pub(in super::super) fn apply(map: Affine, x: &mut [f32]) {
+        for x in x {
+            *x = cut(multiply_add::<FUSED>(*x, map.scale, map.shift), map.low, map.high);
+        }
+    }
+}
+
+multiversion! {
     /// `sum g` and `sum g (x - center)` over the elements that `map` does not cut.
     pub(in super::super) fn gradient_sums(map: Affine, center: f32, x: &[f32], g: &[f32]) -> [f32; 2] {
         let mut sums = [0.0_f32; LANES];

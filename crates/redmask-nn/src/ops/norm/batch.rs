@@ -37,7 +37,7 @@ impl Size {
 }
 
 /// What maps an input channel to its output.
-pub(super) fn affine(
+pub(in super::super) fn affine(
     [weight, bias]: [f32; 2],
     [mean, variance]: [f32; 2],
     options: Options,

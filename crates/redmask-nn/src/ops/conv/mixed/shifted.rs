@@ -6,13 +6,15 @@ use super::super::super::{
     kernel::{
         amx::{Block, ROW_BYTES, Tiles},
         bf16,
+        pointwise::{self, Affine},
     },
     memory::{self, Shared},
     scratch::{self, Scratch},
+    simd::Simd,
 };
 use super::super::geometry::{Shifts, even_part};
 use super::{
-    strip::{LANES, Planes, Strip, spread, strips},
+    strip::{LANES, Planes, spread, strips},
     weight::{PANEL, TiledWeight},
 };
 
@@ -34,8 +36,16 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Computes all positions of `shifts`, which have one group, into `y`.
-pub(super) fn run(shifts: &Shifts, x: &[f32], weight: &TiledWeight, y: Shared<'_, f32>) {
+/// Computes all positions of `shifts`, which have one group, into `y`, each output channel mapped by its own of `maps`, if
+/// given.
+pub(super) fn run(
+    simd: Simd,
+    shifts: &Shifts,
+    x: &[f32],
+    weight: &TiledWeight,
+    maps: Option<&[Affine]>,
+    y: Shared<'_, f32>,
+) {
     if shifts.batch * shifts.positions() == 0 {
         return;
     }
@@ -48,129 +58,144 @@ pub(super) fn run(shifts: &Shifts, x: &[f32], weight: &TiledWeight, y: Shared<'_
         let strip = &strips[task / halves];
         let panels = even_part(weight.panels, halves, task % halves);
         scratch::lend(&BUFFERS, |buffers| {
-            compute(shifts, strip, x, weight, panels, buffers, y);
+            let task = Task {
+                simd,
+                shifts,
+                planes: Planes::new(shifts, strip.clone()),
+                x,
+                weight,
+                maps,
+            };
+            task.run(panels, buffers, y);
         });
     });
 }
 
-fn compute(
-    shifts: &Shifts,
-    strip: &Strip,
-    x: &[f32],
-    weight: &TiledWeight,
-    panels: Range<usize>,
-    buffers: &mut Buffers,
-    y: Shared<'_, f32>,
-) {
-    let planes = Planes::new(shifts, strip.clone());
-    let depth = weight.depth;
-    let width = planes.positions().next_multiple_of(LANES);
-    let steps = shifts.taps.len() * depth.blocks;
-    let pitch = spread(planes.channel(), size_of::<u32>());
-    if steps > 0 {
-        // Whole vectors read past the last row; what they read there is dropped.
-        let image = buffers
-            .image
-            .take_as::<u32>(pitch * depth.all_pairs() + 2 * LANES);
-        lay_out(&planes, shifts, x, image, pitch);
-        buffers.offsets.clear();
-        for tap in &shifts.taps {
-            let offset = planes.offset(tap.shift);
-            let blocks = (0..depth.blocks).map(|block| block * depth.pairs * pitch + offset);
-            buffers
-                .offsets
-                .extend(blocks.map(|at| (at * size_of::<u32>()) as u32));
-        }
-    }
-    let sums_pitch = spread(width, size_of::<f32>());
-    let sums = buffers.sums.take(PANEL * sums_pitch);
-    for panel in panels {
-        let channels = panel * PANEL..shifts.outputs.min((panel + 1) * PANEL);
-        if steps == 0 {
+/// A strip of positions.
+struct Task<'a> {
+    simd: Simd,
+    shifts: &'a Shifts,
+    planes: Planes,
+    x: &'a [f32],
+    weight: &'a TiledWeight,
+    maps: Option<&'a [Affine]>,
+}
+
+impl Task<'_> {
+    fn run(&self, panels: Range<usize>, buffers: &mut Buffers, y: Shared<'_, f32>) {
+        let Buffers {
+            image,
+            sums,
+            offsets,
+        } = buffers;
+        let depth = self.weight.depth;
+        let taps = &self.shifts.taps;
+        let pitch = spread(self.planes.channel(), size_of::<u32>());
+        let width = self.planes.positions().next_multiple_of(LANES);
+        let sums_pitch = spread(width, size_of::<f32>());
+        let sums = sums.take(PANEL * sums_pitch);
+        if taps.is_empty() {
             sums.fill(0.0);
-        } else {
-            let image = buffers.image.take_as::<u32>(pitch * depth.all_pairs() + 2 * LANES);
-            let down = channels.len().div_ceil(LANES);
-            let tiles = Tiles::new(depth.pairs);
+            for panel in panels {
+                self.store(sums, sums_pitch, panel, y);
+            }
+            return;
+        }
+        // Whole vectors read past the last row; what they read there is dropped.
+        let image = image.take_as::<u32>(pitch * depth.all_pairs() + 2 * LANES);
+        self.lay_out(image, pitch);
+        offsets.clear();
+        for tap in taps {
+            let offset = self.planes.offset(tap.shift);
+            let blocks = (0..depth.blocks).map(|block| block * depth.pairs * pitch + offset);
+            offsets.extend(blocks.map(|at| (at * size_of::<u32>()) as u32));
+        }
+        let tiles = Tiles::new(depth.pairs);
+        for panel in panels {
+            let down = self.channels(panel).len().div_ceil(LANES);
             for start in (0..width).step_by(2 * LANES) {
                 let right = ((width - start) / LANES).min(2);
                 let block = Block {
-                    steps,
-                    a: weight.panel(panel).as_ptr(),
+                    steps: offsets.len(),
+                    a: self.weight.panel(panel).as_ptr(),
                     a_pitch: ROW_BYTES,
                     a_down: LANES * ROW_BYTES,
                     a_step: PANEL * ROW_BYTES,
                     b: image[start..].as_ptr(),
-                    offsets: buffers.offsets.as_ptr(),
+                    offsets: offsets.as_ptr(),
                     b_pitch: pitch * size_of::<u32>(),
                     c: sums[start..].as_mut_ptr(),
                     c_pitch: sums_pitch * size_of::<f32>(),
                     accumulate: false,
                 };
-                // SAFETY: the panel has all steps; from each offset the image has `pairs` rows and a vector beyond
-                // the last position; the sums have 32 rows of whole vectors.
+                // SAFETY: the panel has all steps; from each offset the image has `pairs` rows and a vector beyond the
+                // last position; the sums have 32 rows of whole vectors.
                 unsafe { tiles.multiply(down, right, &block) };
             }
+            self.store(sums, sums_pitch, panel, y);
         }
-        store(shifts, &planes, sums, sums_pitch, channels, y);
     }
-}
 
-/// Lays pairs of channels out as rows of `pitch` pairs.
-fn lay_out(planes: &Planes, shifts: &Shifts, x: &[f32], image: &mut [u32], pitch: usize) {
-    let area = shifts.input[0] * shifts.input[1];
-    let step = shifts.read_step[1];
-    for (pair, target) in image.chunks_exact_mut(pitch).enumerate() {
-        let channel = 2 * pair;
-        if channel >= shifts.inputs {
-            // Multiplied with weights of zero, which a NaN would survive.
-            target.fill(0);
-            continue;
-        }
-        planes.for_each_row(|sample, at, reads| {
-            let row = &mut target[at];
-            let Some(reads) = reads else {
-                row.fill(0);
-                return;
-            };
-            row[..reads.inside.start].fill(0);
-            row[reads.inside.end..].fill(0);
-            let plane = |channel: usize| {
-                &x[(sample * shifts.inputs + channel) * area..][..area][reads.from..]
-            };
-            let high = (channel + 1 < shifts.inputs).then(|| plane(channel + 1));
-            // SAFETY: this module runs only where AMX is available.
-            unsafe { bf16::pair_rows(plane(channel), high, step, &mut row[reads.inside]) };
-        });
+    /// Output channels of a panel.
+    fn channels(&self, panel: usize) -> Range<usize> {
+        panel * PANEL..self.shifts.outputs.min((panel + 1) * PANEL)
     }
-}
 
-/// Writes the valid part of `sums` to the output.
-fn store(
-    shifts: &Shifts,
-    planes: &Planes,
-    sums: &[f32],
-    pitch: usize,
-    channels: Range<usize>,
-    y: Shared<'_, f32>,
-) {
-    let plane = shifts.output[0] * shifts.output[1];
-    for (sums, channel) in sums.chunks_exact(pitch).zip(channels) {
-        planes.for_each_grid_row(|sample, row, at| {
-            let line = shifts.origin[0] + row * shifts.step[0];
-            let at_output = (sample * shifts.outputs + channel) * plane
-                + line * shifts.output[1]
-                + shifts.origin[1];
-            let source = &sums[at..at + shifts.grid[1]];
-            if shifts.step[1] == 1 {
-                // SAFETY: the rows of one sample and channel belong to one task.
-                unsafe { y.part(at_output, source.len()) }.copy_from_slice(source);
-            } else {
-                for (i, &value) in source.iter().enumerate() {
-                    // SAFETY: as above, and other residues write other elements.
-                    unsafe { y.write(at_output + i * shifts.step[1], value) };
-                }
+    /// Lays pairs of channels out as rows of `pitch` pairs.
+    fn lay_out(&self, image: &mut [u32], pitch: usize) {
+        let s = self.shifts;
+        let area = s.input[0] * s.input[1];
+        for (pair, target) in image.chunks_exact_mut(pitch).enumerate() {
+            let channel = 2 * pair;
+            if channel >= s.inputs {
+                // Multiplied with weights of zero, which a NaN would survive.
+                target.fill(0);
+                continue;
             }
-        });
+            self.planes.for_each_row(|sample, at, reads| {
+                let row = &mut target[at];
+                let Some(reads) = reads else {
+                    row.fill(0);
+                    return;
+                };
+                row[..reads.inside.start].fill(0);
+                row[reads.inside.end..].fill(0);
+                let plane = |channel: usize| {
+                    &self.x[(sample * s.inputs + channel) * area..][..area][reads.from..]
+                };
+                let high = (channel + 1 < s.inputs).then(|| plane(channel + 1));
+                let row = &mut row[reads.inside];
+                // SAFETY: this module runs only where AMX is available.
+                unsafe { bf16::pair_rows(plane(channel), high, s.read_step[1], row) };
+            });
+        }
+    }
+
+    /// Writes the valid part of a panel's sums to the output.
+    fn store(&self, sums: &[f32], pitch: usize, panel: usize, y: Shared<'_, f32>) {
+        let s = self.shifts;
+        let plane = s.output[0] * s.output[1];
+        for (sums, channel) in sums.chunks_exact(pitch).zip(self.channels(panel)) {
+            let map = self.maps.map(|maps| maps[channel]);
+            self.planes.for_each_grid_row(|sample, row, at| {
+                let line = s.origin[0] + row * s.step[0];
+                let first =
+                    (sample * s.outputs + channel) * plane + line * s.output[1] + s.origin[1];
+                let source = &sums[at..at + s.grid[1]];
+                if s.step[1] == 1 {
+                    // SAFETY: the rows of one sample and channel belong to one task.
+                    let target = unsafe { y.part(first, source.len()) };
+                    match map {
+                        Some(map) => pointwise::map(self.simd, map, source, target),
+                        None => target.copy_from_slice(source),
+                    }
+                } else {
+                    for (i, &value) in source.iter().enumerate() {
+                        // SAFETY: as above, and other residues write other elements.
+                        unsafe { y.write(first + i * s.step[1], value) };
+                    }
+                }
+            });
+        }
     }
 }

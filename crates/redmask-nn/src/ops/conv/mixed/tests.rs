@@ -37,13 +37,13 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
     let name = format!("{x_shape:?} {w_shape:?} {options:?}");
     compare(
         &format!("{name} forward"),
-        &forward(&g, &x, &w),
-        &f32_kernels::forward(simd, &g, &rx, &rw),
+        &forward(simd, &g, &x, &w, None),
+        &f32_kernels::forward(simd, &g, &rx, &rw, None),
         g.inputs * g.window(),
     );
     compare(
         &format!("{name} data"),
-        &data_gradient(&g, &w, &dy),
+        &data_gradient(simd, &g, &w, &dy),
         &f32_kernels::data_gradient(simd, &g, &rw, &rdy),
         g.outputs * g.window(),
     );
@@ -85,7 +85,7 @@ fn what_lies_in_old_memory_does_not_leak_into_results() {
     // Leaves NaN in every buffer of every thread.
     let weights = vec![f32::NAN; 64 * 64 * 9];
     rayon::broadcast(|_| {
-        forward(&g, &nan, &weights);
+        forward(Simd::current(), &g, &nan, &weights, None);
         weight_gradient(Simd::current(), &g, &nan, &nan);
     });
     check([2, 5, 11, 7], [3, 5, 3, 3], &options);
