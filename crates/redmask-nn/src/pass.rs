@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use redmask_core::Seed;
 
-use crate::ops::{Rec, Tape};
+use crate::ops::{Precision, Rec, Tape};
 
 /// How layers with two behaviours behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,7 @@ struct Statistic {
 #[derive(Debug)]
 pub struct Pass {
     mode: Mode,
+    precision: Precision,
     dropout: Seed,
     draws: AtomicU64,
     flops: AtomicU64,
@@ -56,12 +57,25 @@ impl Pass {
     fn new(mode: Mode, dropout: Seed) -> Self {
         Self {
             mode,
+            precision: Precision::default(),
             dropout,
             draws: AtomicU64::new(0),
             flops: AtomicU64::new(0),
             statistics: Mutex::new(Vec::new()),
             tape: None,
         }
+    }
+
+    /// The same pass, with convolutions at `precision`, forward and backward. Where the machine cannot compute at it they
+    /// run in f32; ask [`Precision::checked`] first.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// The precision of convolutions.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same pass, with the gradients of weights going to `tape` sample by sample.

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use redmask_core::{Capability, Error, Prediction, Predictor, Result, Sample, ScoreKind, Scores};
 
 use crate::network::{NetworkConfig, SegmentationNetwork};
+use crate::ops::Precision;
 use crate::pass::Pass;
 use crate::scaling::InputScaling;
 use crate::weights::{load_model, state_dict};
@@ -19,6 +20,7 @@ pub struct NetworkPredictor {
     scaling: InputScaling,
     device: Device,
     batch: usize,
+    precision: Precision,
 }
 
 impl NetworkPredictor {
@@ -35,6 +37,7 @@ impl NetworkPredictor {
             scaling,
             device,
             batch: 8,
+            precision: Precision::default(),
         }
     }
 
@@ -54,6 +57,17 @@ impl NetworkPredictor {
             batch: batch.max(1),
             ..self
         }
+    }
+
+    /// The same predictor with convolutions at this precision; scores depend on it.
+    ///
+    /// # Errors
+    /// If this machine cannot compute at it.
+    pub fn with_precision(self, precision: Precision) -> Result<Self> {
+        Ok(Self {
+            precision: precision.checked()?,
+            ..self
+        })
     }
 
     /// The architecture.
@@ -110,7 +124,9 @@ impl Predictor for NetworkPredictor {
             let x = self
                 .scaling
                 .tensor(part, self.config.in_channels(), &self.device)?;
-            let logits = self.network.forward(x, &Pass::eval());
+            let logits = self
+                .network
+                .forward(x, &Pass::eval().with_precision(self.precision));
             let [n, _, h, w] = logits.dims();
             if shape[0] > 0 && shape[2..] != [h, w] {
                 return Err(Error::unsupported(

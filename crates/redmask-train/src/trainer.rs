@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use redmask_core::{Error, Fingerprint, Result, Seed, Session};
+use redmask_nn::ops::Precision;
 use redmask_nn::pass::Pass;
 use redmask_nn::weights::{StateDict, restore, state_dict};
 use serde::de::DeserializeOwned;
@@ -71,6 +72,11 @@ pub(crate) trait Objective {
 
     /// The records' names.
     fn ids(&self) -> &[String];
+
+    /// Of the convolutions of a step.
+    fn precision(&self) -> Precision {
+        Precision::default()
+    }
 
     /// The batches of an epoch, counted from 0, as positions of records: as many as the plan has steps.
     fn batches(&self, epoch: u32) -> Vec<Vec<usize>>;
@@ -191,7 +197,8 @@ pub(crate) fn train<O: Objective>(
                 step: state.step,
                 indices: batches[state.batch as usize].clone(),
             };
-            let pass = Pass::train(run.seed.child("pass").index(state.step));
+            let pass = Pass::train(run.seed.child("pass").index(state.step))
+                .with_precision(objective.precision());
             let mut step = objective.gradients(&network, &pass, &batch)?;
             let factor = plan.schedule.factor(state.step, total);
             network = optimizer.step(network, &mut step.gradients, factor);

@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
+    redmask_nn::ops::retain_freed_memory();
     // clap itself exits with 2 on a usage error and with 0 after --help.
     let cli = Cli::parse();
     match start(&cli) {

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Init;
-use crate::ops::{self, Activation};
+use crate::ops::{self, Activation, BatchStatistics};
 use crate::pass::{Mode, Pass};
 
 /// `torch.nn.BatchNorm2d`: biased variance to normalise, unbiased variance for the running statistic, momentum 0.1,
@@ -43,6 +43,18 @@ impl BatchNorm2d {
         Self { momentum, ..self }
     }
 
+    /// What the layer consists of in evaluation, and its epsilon.
+    pub(crate) fn in_evaluation(&self) -> (BatchStatistics, f64) {
+        let statistics = BatchStatistics {
+            weight: self.weight.val(),
+            bias: self.bias.val(),
+            // Detached: a blanket `unfreeze` would otherwise turn the statistics into trainable weights.
+            mean: self.running_mean.val().detach(),
+            variance: self.running_var.val().detach(),
+        };
+        (statistics, self.eps)
+    }
+
     /// `[n, c, h, w]` to the same shape, then `activation`. A training pass takes the new running statistics along.
     ///
     /// # Panics
@@ -50,9 +62,7 @@ impl BatchNorm2d {
     pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if pass.mode() == Mode::Eval {
-            // Detached: a blanket `unfreeze` would otherwise turn the statistics into trainable weights.
-            let mean = self.running_mean.val().detach();
-            let variance = self.running_var.val().detach();
+            let (BatchStatistics { mean, variance, .. }, _) = self.in_evaluation();
             return ops::batch_norm_eval(x, weight, bias, mean, variance, self.eps, activation);
         }
         let [n, _, h, w] = x.dims();

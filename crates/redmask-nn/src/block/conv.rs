@@ -3,9 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use super::Norm;
 use crate::init::Init;
-use crate::ops::{self, ConvOptions};
-use crate::pass::Pass;
+use crate::ops::{self, Activation, ConvOptions};
+use crate::pass::{Mode, Pass};
 
 /// A convolution with a square kernel, `torch.nn.Conv2d`.
 #[derive(Module, Debug)]
@@ -107,30 +108,72 @@ impl Conv2dConfig {
 }
 
 impl Conv2d {
-    /// `[n, in, h, w]` to `[n, out, (h + 2 padding - dilation (k - 1) - 1) / stride + 1, ...]`.
-    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        let options = ConvOptions::new(
+    fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new(
             [self.stride; 2],
             [self.padding; 2],
             [self.dilation; 2],
             self.groups,
-        );
+        )
+    }
+
+    /// `[n, in, h, w]` to `[n, out, (h + 2 padding - dilation (k - 1) - 1) / stride + 1, ...]`.
+    pub fn forward(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        self.activated(x, Activation::Identity, pass)
+    }
+
+    /// [`Conv2d::forward`], then `activation`.
+    pub(crate) fn activated(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
+        let options = self.options();
         let weight = self.weight.val();
-        let taps: usize = weight.dims()[1..].iter().product();
         let record = pass.record(self.weight.id);
         let y = match &self.bias {
-            None => ops::conv2d(x, weight, options, record),
+            None => activation.apply(ops::conv2d(x, weight, options, pass.precision(), record)),
             Some(bias) => ops::conv2d_bias(
                 x,
                 weight,
                 bias.val(),
                 options,
+                pass.precision(),
+                activation,
                 [record, pass.record(bias.id)],
             ),
         };
+        self.count(&y, pass);
+        y
+    }
+
+    fn count(&self, y: &Tensor<4>, pass: &Pass) {
+        let taps: usize = self.weight.dims()[1..].iter().product();
         let outputs: usize = y.dims().iter().product();
         pass.count_flops(2 * (taps * outputs) as u64);
-        y
+    }
+
+    /// [`Conv2d::forward`], then a normalisation, then `activation`.
+    pub(crate) fn normalized(
+        &self,
+        x: Tensor<4>,
+        norm: &Norm,
+        activation: Activation,
+        pass: &Pass,
+    ) -> Tensor<4> {
+        match norm {
+            Norm::Batch(norm) if pass.mode() == Mode::Eval && self.bias.is_none() => {
+                let (statistics, epsilon) = norm.in_evaluation();
+                let y = ops::conv2d_batch_norm_eval(
+                    x,
+                    self.weight.val(),
+                    self.options(),
+                    pass.precision(),
+                    statistics,
+                    epsilon,
+                    activation,
+                );
+                self.count(&y, pass);
+                y
+            }
+            _ => norm.forward(self.forward(x, pass), activation, pass),
+        }
     }
 
     /// Output channels.

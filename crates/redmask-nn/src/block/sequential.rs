@@ -161,26 +161,39 @@ impl Sequential {
     }
 }
 
-/// Runs some layers; a normalisation and the rectifier after it are one operation.
+/// Runs some layers; a convolution or normalisation and what follows it are one operation where they can be.
 fn run_layers(layers: &[Layer], mut x: Tensor<4>, pass: &Pass) -> Tensor<4> {
     let mut rest = layers;
     loop {
         (x, rest) = match rest {
             [] => return x,
-            [Layer::Norm(norm), Layer::Relu(_), rest @ ..] => {
-                (norm.forward(x, Activation::Relu, pass), rest)
+            [Layer::Conv(conv), Layer::Norm(norm), tail @ ..] => {
+                let (activation, tail) = leading_activation(tail);
+                (conv.normalized(x, norm, activation, pass), tail)
             }
-            [Layer::Norm(norm), Layer::Relu6(_), rest @ ..] => {
-                (norm.forward(x, Activation::Relu6, pass), rest)
+            [Layer::Conv(conv), tail @ ..] => {
+                let (activation, tail) = leading_activation(tail);
+                (conv.activated(x, activation, pass), tail)
             }
-            [Layer::Norm(norm), rest @ ..] => (norm.forward(x, Activation::Identity, pass), rest),
-            [Layer::Conv(conv), rest @ ..] => (conv.forward(x, pass), rest),
-            [Layer::Relu(_), rest @ ..] => (ops::relu(x), rest),
-            [Layer::Relu6(_), rest @ ..] => (Activation::Relu6.apply(x), rest),
-            [Layer::MaxPool(pool), rest @ ..] => (pool.forward(x), rest),
-            [Layer::AdaptiveAverage(pool), rest @ ..] => (pool.forward(x), rest),
-            [Layer::Dropout(dropout), rest @ ..] => (dropout.forward(x, pass), rest),
-            [Layer::Sequential(inner), rest @ ..] => (inner.forward(x, pass), rest),
+            [Layer::Norm(norm), tail @ ..] => {
+                let (activation, tail) = leading_activation(tail);
+                (norm.forward(x, activation, pass), tail)
+            }
+            [Layer::Relu(_), tail @ ..] => (ops::relu(x), tail),
+            [Layer::Relu6(_), tail @ ..] => (Activation::Relu6.apply(x), tail),
+            [Layer::MaxPool(pool), tail @ ..] => (pool.forward(x), tail),
+            [Layer::AdaptiveAverage(pool), tail @ ..] => (pool.forward(x), tail),
+            [Layer::Dropout(dropout), tail @ ..] => (dropout.forward(x, pass), tail),
+            [Layer::Sequential(inner), tail @ ..] => (inner.forward(x, pass), tail),
         };
+    }
+}
+
+/// The rectifier that these layers begin with, if any, and the layers after it.
+fn leading_activation(layers: &[Layer]) -> (Activation, &[Layer]) {
+    match layers {
+        [Layer::Relu(_), tail @ ..] => (Activation::Relu, tail),
+        [Layer::Relu6(_), tail @ ..] => (Activation::Relu6, tail),
+        _ => (Activation::Identity, layers),
     }
 }

@@ -98,10 +98,9 @@ impl BasicBlock {
     }
 
     fn branches(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 2] {
-        let y = self.conv1.forward(x.clone(), pass);
-        let y = self.bn1.forward(y, Activation::Relu, pass);
-        let y = self.conv2.forward(y, pass);
-        let y = self.bn2.forward(y, Activation::Identity, pass);
+        let (relu, identity) = (Activation::Relu, Activation::Identity);
+        let y = self.conv1.normalized(x.clone(), &self.bn1, relu, pass);
+        let y = self.conv2.normalized(y, &self.bn2, identity, pass);
         [y, shortcut(self.downsample.as_ref(), x, pass)]
     }
 }
@@ -142,12 +141,10 @@ impl Bottleneck {
     }
 
     fn branches(&self, x: Tensor<4>, pass: &Pass) -> [Tensor<4>; 2] {
-        let y = self.conv1.forward(x.clone(), pass);
-        let y = self.bn1.forward(y, Activation::Relu, pass);
-        let y = self.conv2.forward(y, pass);
-        let y = self.bn2.forward(y, Activation::Relu, pass);
-        let y = self.conv3.forward(y, pass);
-        let y = self.bn3.forward(y, Activation::Identity, pass);
+        let (relu, identity) = (Activation::Relu, Activation::Identity);
+        let y = self.conv1.normalized(x.clone(), &self.bn1, relu, pass);
+        let y = self.conv2.normalized(y, &self.bn2, relu, pass);
+        let y = self.conv3.normalized(y, &self.bn3, identity, pass);
         [y, shortcut(self.downsample.as_ref(), x, pass)]
     }
 }
@@ -262,8 +259,7 @@ impl ResNet {
     }
 
     fn stem(&self, x: Tensor<4>, pass: &Pass) -> Tensor<4> {
-        let x = self.conv1.forward(x, pass);
-        self.bn1.forward(x, Activation::Relu, pass)
+        self.conv1.normalized(x, &self.bn1, Activation::Relu, pass)
     }
 
     /// The first `depth` of: before the pool, and after each stage.

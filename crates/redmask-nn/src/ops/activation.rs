@@ -63,7 +63,7 @@ pub fn add_relu(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
 }
 
 /// Runs `task` on blocks of `target` and of as many elements of `source`, in parallel.
-fn for_each_block(
+pub(super) fn for_each_block(
     source: &[f32],
     target: &mut [f32],
     task: impl Fn(&[f32], &mut [f32]) + Sync + Send,

@@ -9,7 +9,10 @@ use burn::{
     tensor::{DType, Device, Tensor, ops::ConvOptions},
 };
 
-use super::{activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool, resize};
+use super::{
+    Activation, Precision, activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool,
+    resize,
+};
 
 /// Whether our kernels take this tensor; the stock operations take the others.
 pub(super) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
@@ -23,7 +26,29 @@ pub(super) trait CpuOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
+    ) -> FloatTensor<Self>;
+
+    fn cpu_conv2d_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        precision: Precision,
+        activation: Activation,
+    ) -> FloatTensor<Self>;
+
+    fn cpu_conv2d_batch_norm_eval(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        norm_weight: FloatTensor<Self>,
+        norm_bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        precision: Precision,
+        norm_options: norm::Options,
     ) -> FloatTensor<Self>;
 
     /// Output, mean and biased variance of the batch.
@@ -64,9 +89,36 @@ impl CpuOps for Flex {
         x: FlexTensor,
         weight: FlexTensor,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
     ) -> FlexTensor {
-        conv::op([x, weight], options, rec).0
+        conv::op([x, weight], options, precision, rec).0
+    }
+
+    fn cpu_conv2d_bias(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        options: ConvOptions<2>,
+        precision: Precision,
+        activation: Activation,
+    ) -> FlexTensor {
+        conv::fused::biased([x, weight, bias], options, precision, activation).0
+    }
+
+    fn cpu_conv2d_batch_norm_eval(
+        x: FlexTensor,
+        weight: FlexTensor,
+        norm_weight: FlexTensor,
+        norm_bias: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        options: ConvOptions<2>,
+        precision: Precision,
+        norm_options: norm::Options,
+    ) -> FlexTensor {
+        let norm = [norm_weight, norm_bias, mean, variance];
+        conv::fused::normalized([x, weight], norm, options, precision, norm_options)
     }
 
     fn cpu_batch_norm_train(
@@ -120,9 +172,40 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
+        precision: Precision,
         rec: Rec,
     ) -> FloatTensor<Self> {
-        differentiable::<C, _, 2>([x, weight], |inputs| conv::op(inputs, options, rec))
+        differentiable::<C, _, 2>([x, weight], |inputs| {
+            conv::op(inputs, options, precision, rec)
+        })
+    }
+
+    fn cpu_conv2d_bias(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        precision: Precision,
+        activation: Activation,
+    ) -> FloatTensor<Self> {
+        differentiable::<C, _, 3>([x, weight, bias], |inputs| {
+            conv::fused::biased(inputs, options, precision, activation)
+        })
+    }
+
+    fn cpu_conv2d_batch_norm_eval(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        norm_weight: FloatTensor<Self>,
+        norm_bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        precision: Precision,
+        norm_options: norm::Options,
+    ) -> FloatTensor<Self> {
+        let y = Self::cpu_conv2d(x, weight, options, precision, None);
+        Self::cpu_batch_norm_eval(y, norm_weight, norm_bias, mean, variance, norm_options)
     }
 
     fn cpu_batch_norm_train(

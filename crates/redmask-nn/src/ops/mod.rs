@@ -22,6 +22,7 @@ mod memory;
 mod norm;
 mod per_sample;
 mod pool;
+mod precision;
 mod resize;
 mod scratch;
 mod simd;
@@ -30,11 +31,13 @@ mod simd;
 mod parity;
 
 pub use activation::{Activation, add_relu, relu};
-pub use conv::{add_bias, conv2d, conv2d_bias};
+pub use conv::{add_bias, conv2d, conv2d_batch_norm_eval, conv2d_bias};
 pub use linear::linear;
-pub use norm::{BatchNormOutput, batch_norm_eval, batch_norm_train, group_norm};
+pub use memory::retain_freed_memory;
+pub use norm::{BatchNormOutput, BatchStatistics, batch_norm_eval, batch_norm_train, group_norm};
 pub use per_sample::{Rec, Tape};
 pub use pool::max_pool2d;
+pub use precision::Precision;
 pub use resize::{
     resize_bicubic, resize_bilinear, resize_bilinear_aligned, upsample_nearest, upsample_nearest2x,
 };

@@ -17,6 +17,12 @@ impl Scratch {
         }
         &mut self.values[..len]
     }
+
+    /// `len` elements of another plain type, of unspecified content.
+    pub(super) fn take_as<T: bytemuck::Pod>(&mut self, len: usize) -> &mut [T] {
+        let floats = (len * size_of::<T>()).div_ceil(size_of::<f32>());
+        &mut bytemuck::cast_slice_mut(self.take(floats))[..len]
+    }
 }
 
 /// Lends a thread-local value to a task.

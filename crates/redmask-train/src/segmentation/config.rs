@@ -2,6 +2,7 @@
 
 use redmask_core::{Error, Result};
 use redmask_data::Augmentation;
+use redmask_nn::ops::Precision;
 use redmask_nn::scaling::InputScaling;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Parts of the network with a learning rate of their own.
     pub rate_groups: Vec<RateGroup>,
+    /// Of the convolutions, forward and backward. Validation and everything after training is f32.
+    pub precision: Precision,
     /// How pixels become inputs.
     pub scaling: InputScaling,
     /// Random transforms, drawn anew for each record in each epoch.
@@ -69,6 +72,7 @@ impl Default for TrainConfig {
             optimizer: OptimizerConfig::default(),
             schedule: Schedule::Constant,
             rate_groups: Vec::new(),
+            precision: Precision::default(),
             scaling: InputScaling::default(),
             augmentation: Augmentation::default(),
             validate_every: 1,
@@ -80,7 +84,7 @@ impl Default for TrainConfig {
 
 impl TrainConfig {
     /// # Errors
-    /// If a value lies outside its range; the key is named.
+    /// If a value lies outside its range; the key is named. Or if this machine cannot compute at the precision.
     pub fn validate(&self) -> Result<()> {
         if self.epochs == 0 {
             return Err(Error::config("epochs", "must be at least 1"));
@@ -115,6 +119,7 @@ impl TrainConfig {
                 format!("{} is not a number from 0", self.auxiliary_weight),
             ));
         }
+        self.precision.checked()?;
         self.loss.validate()?;
         self.optimizer.validate()
     }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use redmask_core::{Result, Sample, Seed};
 use redmask_data::Augmentation;
 use redmask_nn::network::SegmentationNetwork;
+use redmask_nn::ops::Precision;
 use redmask_nn::pass::Pass;
 use redmask_nn::weights::{ModelCard, save_model};
 use serde::{Deserialize, Serialize};
@@ -99,6 +100,10 @@ impl Objective for SegmentationObjective<'_> {
 
     fn ids(&self) -> &[String] {
         self.records.ids()
+    }
+
+    fn precision(&self) -> Precision {
+        self.config.precision
     }
 
     fn batches(&self, epoch: u32) -> Vec<Vec<usize>> {

@@ -51,10 +51,10 @@ pub(super) struct Halo {
     /// The smallest shift of a tap.
     low: [isize; 2],
     /// Rows beyond those of the grid.
-    rows: usize,
+    pub(super) rows: usize,
     /// Floats of a row.
     pub(super) pitch: usize,
-    step: [usize; 2],
+    pub(super) step: [usize; 2],
 }
 
 impl Halo {
@@ -95,9 +95,39 @@ impl Halo {
 
     /// Where a tap's first position lies inside of a channel.
     pub(super) fn offset(&self, shift: [isize; 2], rows: usize) -> usize {
+        let (residue, first) = self.place(shift);
+        let plane = residue[0] * self.step[1] + residue[1];
+        plane * self.plane(rows) + first[0] * self.pitch + first[1]
+    }
+
+    /// The residue of the plane that a tap reads, and the row and column of its first position in that plane.
+    pub(super) fn place(&self, shift: [isize; 2]) -> ([usize; 2], [usize; 2]) {
         let [y, x] = [0, 1].map(|axis| (shift[axis] - self.low[axis]).cast_unsigned());
-        let residue = y % self.step[0] * self.step[1] + x % self.step[1];
-        residue * self.plane(rows) + y / self.step[0] * self.pitch + x / self.step[1]
+        (
+            [y % self.step[0], x % self.step[1]],
+            [y / self.step[0], x / self.step[1]],
+        )
+    }
+
+    /// What row `row` of the plane of a residue reads of an input of this size; `None` if it lies outside.
+    pub(super) fn reads(&self, [y, x]: [usize; 2], row: usize, size: [usize; 2]) -> Option<Reads> {
+        let left = self.low[1] + x as isize;
+        let first = left
+            .min(0)
+            .unsigned_abs()
+            .div_ceil(self.step[1])
+            .min(self.pitch);
+        let room = (size[1] as isize - left).max(0) as usize;
+        let last = room.div_ceil(self.step[1]).clamp(first, self.pitch);
+        let line = (row * self.step[0]) as isize + self.low[0] + y as isize;
+        if line < 0 || line >= size[0] as isize || first == last {
+            return None;
+        }
+        let start = (first * self.step[1]) as isize + left;
+        Some(Reads {
+            inside: first..last,
+            from: line as usize * size[1] + start as usize,
+        })
     }
 
     /// Copies one channel `[h, w]` for the grid rows `rows`.
@@ -110,28 +140,18 @@ impl Halo {
     ) {
         let planes = target.chunks_exact_mut(self.plane(rows.len()));
         let residues = (0..self.step[0]).flat_map(|y| (0..self.step[1]).map(move |x| [y, x]));
-        for (plane, [y, x]) in planes.zip(residues) {
-            let left = self.low[1] + x as isize;
-            let first = left
-                .min(0)
-                .unsigned_abs()
-                .div_ceil(self.step[1])
-                .min(self.pitch);
-            let room = (size[1] as isize - left).max(0) as usize;
-            let last = room.div_ceil(self.step[1]).clamp(first, self.pitch);
+        for (plane, residue) in planes.zip(residues) {
             for (i, row) in plane.chunks_exact_mut(self.pitch).enumerate() {
-                let line = ((rows.start + i) * self.step[0]) as isize + self.low[0] + y as isize;
-                if line < 0 || line >= size[0] as isize || first == last {
+                let Some(Reads { inside, from }) = self.reads(residue, rows.start + i, size) else {
                     row.fill(0.0);
                     continue;
-                }
-                let start = (first * self.step[1]) as isize + left;
-                let line = &source[line as usize * size[1] + start as usize..];
-                row[..first].fill(0.0);
-                row[last..].fill(0.0);
-                let inside = &mut row[first..last];
+                };
+                row[..inside.start].fill(0.0);
+                row[inside.end..].fill(0.0);
+                let count = inside.len();
+                let (line, inside) = (&source[from..], &mut row[inside]);
                 match self.step[1] {
-                    1 => inside.copy_from_slice(&line[..last - first]),
+                    1 => inside.copy_from_slice(&line[..count]),
                     step => {
                         for (value, &read) in inside.iter_mut().zip(line.iter().step_by(step)) {
                             *value = read;
@@ -141,4 +161,13 @@ impl Halo {
             }
         }
     }
+}
+
+/// What a row of a padded plane reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// Elements of the row that lie inside of the input; the others are zeros.
+    pub(super) inside: Range<usize>,
+    /// Element of the input that the first of them reads; the others follow in read steps.
+    pub(super) from: usize,
 }

@@ -1,8 +1,11 @@
 //! 2-D convolution: our kernels on the CPU, the stock operation elsewhere.
 
 mod columns;
+pub(super) mod fused;
 mod geometry;
 mod layout;
+#[cfg(target_arch = "x86_64")]
+mod mixed;
 mod pack;
 mod shifted;
 mod transpose;
@@ -16,21 +19,26 @@ use burn::{
     tensor::{Tensor, module, ops::ConvOptions},
 };
 
+pub use self::fused::{conv2d_batch_norm_eval, conv2d_bias};
 use self::{
     geometry::Geometry,
     pack::{PackedWeight, Reduce},
     weight_gradient::weight_gradient,
 };
 use super::{
-    Rec,
+    Precision, Rec,
     autodiff::Gradient,
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
+    kernel::pointwise::Affine,
     memory,
     simd::Simd,
 };
 
 /// Convolves `x` `[n, c, h, w]` with `weight` `[out, c / groups, kh, kw]`.
+///
+/// `precision` is that of the products, in both passes, on CPUs that can; a pass has asked with
+/// [`Precision::checked`].
 ///
 /// `rec` names the weight on a per-sample gradient tape; with it the weight's gradient goes to the tape
 /// and is not registered with the ordinary gradients.
@@ -38,24 +46,20 @@ use super::{
 /// # Panics
 ///
 /// If the channels of `x` and `weight` do not fit together.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, options: ConvOptions<2>, rec: Rec) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    options: ConvOptions<2>,
+    precision: Precision,
+    rec: Rec,
+) -> Tensor<4> {
     if !on_cpu(&x) {
         return module::conv2d(x, weight, None, options);
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(x, weight, options, rec))
-}
-
-/// [`conv2d`] and [`add_bias`]; `bias` is `[out]`, `recs` are the tapes of the weight and the bias.
-pub fn conv2d_bias(
-    x: Tensor<4>,
-    weight: Tensor<4>,
-    bias: Tensor<1>,
-    options: ConvOptions<2>,
-    recs: [Rec; 2],
-) -> Tensor<4> {
-    let [rec, bias_rec] = recs;
-    add_bias(conv2d(x, weight, options, rec), bias, bias_rec)
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(
+        x, weight, options, precision, rec,
+    ))
 }
 
 /// Adds `bias` `[c]` to every position of `x` `[n, c, h, w]`.
@@ -69,17 +73,20 @@ pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
 pub(super) fn op(
     inputs: [FlexTensor; 2],
     options: ConvOptions<2>,
+    precision: Precision,
     rec: Rec,
 ) -> (FlexTensor, Convolution) {
     let [x, weight] = inputs.map(contiguous);
     let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
-    let y = forward(Simd::current(), &geometry, values(&x), values(&weight));
+    let arithmetic = Arithmetic::of(precision, &geometry);
+    let y = arithmetic.forward(&geometry, values(&x), values(&weight), None);
     (
         flex::tensor(y, geometry.output_shape()),
         Convolution {
             x,
             weight,
             geometry,
+            arithmetic,
             rec,
         },
     )
@@ -91,33 +98,89 @@ pub(super) struct Convolution {
     x: FlexTensor,
     weight: FlexTensor,
     geometry: Geometry,
+    arithmetic: Arithmetic,
     rec: Rec,
 }
 
 impl Gradient<2> for Convolution {
     fn backward(self, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
-        let (g, simd) = (&self.geometry, Simd::current());
+        let (g, arithmetic) = (&self.geometry, self.arithmetic);
         let dy = contiguous(dy);
         let dx = wanted[0].then(|| {
-            let dx = data_gradient(simd, g, values(&self.weight), values(&dy));
+            let dx = arithmetic.data_gradient(g, values(&self.weight), values(&dy));
             flex::tensor(dx, g.input_shape())
         });
         debug_assert!(self.rec.is_none(), "no tape can be constructed yet");
         let dw = wanted[1].then(|| {
-            let dw = weight_gradient(simd, g, values(&self.x), values(&dy));
+            let dw = arithmetic.weight_gradient(g, values(&self.x), values(&dy));
             flex::tensor(dw, g.weight_shape())
         });
         [dx, dw]
     }
 }
 
-/// The output `[n, out, oh, ow]`.
-fn forward(simd: Simd, g: &Geometry, x: &[f32], weight: &[f32]) -> Vec<f32> {
+/// Which kernels compute a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arithmetic {
+    /// Vectors of f32.
+    Vectors(Simd),
+    /// Tiles of bfloat16.
+    #[cfg(target_arch = "x86_64")]
+    Tiles(Simd),
+}
+
+impl Arithmetic {
+    fn of(precision: Precision, g: &Geometry) -> Self {
+        let simd = Simd::current();
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16 && mixed::takes(g) {
+            return Self::Tiles(simd);
+        }
+        let _ = (precision, g);
+        Self::Vectors(simd)
+    }
+
+    /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
+    fn forward(self, g: &Geometry, x: &[f32], weight: &[f32], maps: Option<&[Affine]>) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => forward(simd, g, x, weight, maps),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(simd) => mixed::forward(simd, g, x, weight, maps),
+        }
+    }
+
+    /// The gradient of the input `[n, c, h, w]`, given that of the output.
+    fn data_gradient(self, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => data_gradient(simd, g, weight, dy),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(simd) => mixed::data_gradient(simd, g, weight, dy),
+        }
+    }
+
+    /// The gradient of the weight `[out, in / groups, kh, kw]`, given the input and that of the output.
+    fn weight_gradient(self, g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Vectors(simd) => weight_gradient(simd, g, x, dy),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(simd) => mixed::weight_gradient(simd, g, x, dy),
+        }
+    }
+}
+
+/// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
+fn forward(
+    simd: Simd,
+    g: &Geometry,
+    x: &[f32],
+    weight: &[f32],
+    maps: Option<&[Affine]>,
+) -> Vec<f32> {
     let shifts = g.forward_shifts();
     let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
-    unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, y)) }
+    unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, maps, y)) }
 }
 
 /// The gradient of the input `[n, c, h, w]`, given that of the output.
@@ -128,7 +191,7 @@ fn data_gradient(simd: Simd, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f3
         memory::filled(len, |dx| {
             for shifts in g.data_gradient_shifts() {
                 let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Outputs, simd);
-                shifted::run(simd, &shifts, dy, &packed, dx);
+                shifted::run(simd, &shifts, dy, &packed, None, dx);
             }
         })
     }

@@ -60,6 +60,10 @@ impl PackedWeight {
             let channels = panel.chunks_exact_mut((taps * mr).max(1)).enumerate();
             for (c, panel) in channels {
                 let source = &source[c * channel_step..];
+                if reduce == Reduce::Outputs && all_taps {
+                    transpose(simd, source, window, [valid, window], panel, mr);
+                    continue;
+                }
                 for (target, &element) in panel.chunks_exact_mut(mr).zip(&elements) {
                     let values = source[element..].iter().step_by(row_step);
                     for (value, &read) in target[..valid].iter_mut().zip(values) {

@@ -3,7 +3,10 @@
 use std::{cell::RefCell, ops::Range};
 
 use super::super::{
-    kernel::{Blocking, Tile},
+    kernel::{
+        Blocking, Tile,
+        pointwise::{self, Affine},
+    },
     memory::{self, Shared},
     scratch::{self, Scratch},
     simd::Simd,
@@ -35,12 +38,13 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Computes all positions of `shifts` into `y`.
+/// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
 pub(super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
     weight: &PackedWeight,
+    maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
     let Blocking { lanes, vectors, .. } = simd.blocking();
@@ -83,6 +87,7 @@ pub(super) fn run(
             halo,
             x,
             weight,
+            maps,
             group,
             first,
             count,
@@ -100,6 +105,7 @@ struct Task<'a> {
     halo: Halo,
     x: &'a [f32],
     weight: &'a PackedWeight,
+    maps: Option<&'a [Affine]>,
     group: usize,
     first: usize,
     count: usize,
@@ -168,6 +174,15 @@ impl Task<'_> {
         }
         if !in_place {
             self.store(sums.take(self.blocks.len() * mr * width), y);
+        } else if let Some(maps) = self.maps {
+            let plane = self.shifts.positions();
+            for channel in self.blocks.start * mr..(self.blocks.end * mr).min(self.shifts.outputs) {
+                let at = self.image(self.shifts.outputs, channel) * plane + self.first % plane;
+                // SAFETY: the task's columns of this row; the kernels are done with them.
+                let row = unsafe { y.part(at, width) };
+                let map = maps[self.group * self.shifts.outputs + channel];
+                pointwise::apply(self.simd, map, row);
+            }
         }
     }
 
@@ -278,6 +293,7 @@ impl Task<'_> {
         let plane = s.output[0] * s.output[1];
         let channels = self.blocks.start * mr..(self.blocks.end * mr).min(s.outputs);
         for (row, channel) in sums.chunks_exact(width).zip(channels) {
+            let map = self.maps.map(|maps| maps[self.group * s.outputs + channel]);
             for Run {
                 sample,
                 row: g,
@@ -291,7 +307,11 @@ impl Task<'_> {
                 let source = &row[at..at + columns.len()];
                 if s.step[1] == 1 {
                     // SAFETY: positions of one group and channel block belong to one task.
-                    unsafe { y.part(left, source.len()) }.copy_from_slice(source);
+                    let target = unsafe { y.part(left, source.len()) };
+                    match map {
+                        Some(map) => pointwise::map(self.simd, map, source, target),
+                        None => target.copy_from_slice(source),
+                    }
                 } else {
                     for (i, &value) in source.iter().enumerate() {
                         // SAFETY: as above, and other residues write other elements.

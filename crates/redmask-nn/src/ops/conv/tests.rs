@@ -41,7 +41,7 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
         let depth = g.inputs * g.window();
         compare(
             &format!("{name} forward"),
-            &forward(simd, &g, &x, &w),
+            &forward(simd, &g, &x, &w, None),
             &y,
             depth,
         );

@@ -5,9 +5,13 @@
 //! a convolution kernel: a row of `b` may lie anywhere, so a shifted view of an image costs no copy.
 
 #[cfg(target_arch = "x86_64")]
+pub(super) mod amx;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod bf16;
 pub(super) mod pointwise;
 mod portable;
 #[cfg(target_arch = "x86_64")]

@@ -68,7 +68,16 @@ multiversion! {
 }
 
 multiversion! {
-    /// Maps every element.
+    /// Maps every element of `x` to one of `y`.
+    pub(in super::super) fn map(map: Affine, x: &[f32], y: &mut [f32]) {
+        for (&x, y) in x.iter().zip(y) {
+            *y = cut(multiply_add::<FUSED>(x, map.scale, map.shift), map.low, map.high);
+        }
+    }
+}
+
+multiversion! {
+    /// Maps every element in place.
     pub(in super::super) fn apply(map: Affine, x: &mut [f32]) {
         for x in x {
             *x = cut(multiply_add::<FUSED>(*x, map.scale, map.shift), map.low, map.high);

@@ -37,7 +37,7 @@ impl Size {
 }
 
 /// What maps an input channel to its output.
-pub(super) fn affine(
+pub(in super::super) fn affine(
     [weight, bias]: [f32; 2],
     [mean, variance]: [f32; 2],
     options: Options,
@@ -90,8 +90,7 @@ pub(super) fn forward(
                 for plane in size.planes(channel) {
                     let target = y.part(plane.start, plane.len());
                     for (source, target) in x[plane].chunks(BLOCK).zip(target.chunks_mut(BLOCK)) {
-                        target.copy_from_slice(source);
-                        pointwise::apply(simd, map, target);
+                        pointwise::map(simd, map, source, target);
                     }
                 }
             });

@@ -41,8 +41,7 @@ pub(super) fn forward(
                 for (c, (x, y)) in planes.enumerate() {
                     let map = affine(parameters.map(|p| p[first + c]), measured, options);
                     for (x, y) in x.chunks(BLOCK).zip(y.chunks_mut(BLOCK)) {
-                        y.copy_from_slice(x);
-                        pointwise::apply(simd, map, y);
+                        pointwise::map(simd, map, x, y);
                     }
                 }
             });

@@ -10,6 +10,7 @@ use burn::{
 };
 
 use self::batch::Size;
+pub(super) use self::batch::affine;
 use super::{
     Activation, Rec,
     autodiff::Gradient,
@@ -26,6 +27,19 @@ pub struct BatchNormOutput {
     /// Mean of the batch per channel, `[c]`; carries no gradient.
     pub mean: Tensor<1>,
     /// Biased (population) variance of the batch per channel, `[c]`; carries no gradient.
+    pub variance: Tensor<1>,
+}
+
+/// What a batch normalisation in evaluation consists of, each `[c]`.
+#[derive(Debug)]
+pub struct BatchStatistics {
+    /// Scale.
+    pub weight: Tensor<1>,
+    /// Shift.
+    pub bias: Tensor<1>,
+    /// Running mean.
+    pub mean: Tensor<1>,
+    /// Running variance.
     pub variance: Tensor<1>,
 }
 
@@ -140,8 +154,8 @@ pub fn group_norm(
 /// What besides tensors defines a normalisation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Options {
-    epsilon: f64,
-    activation: Activation,
+    pub(super) epsilon: f64,
+    pub(super) activation: Activation,
 }
 
 /// What the backward pass of a normalisation needs.
