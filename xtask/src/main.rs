@@ -6,6 +6,7 @@
 )]
 
 mod ci;
+mod controls;
 mod edges;
 mod generate;
 mod record;
@@ -20,6 +21,9 @@ cargo xtask COMMAND
   edges              check the crates' dependencies against the allowed-edge table
   sizes              list Rust files over 500 lines; fail over 800
   record OUT FILE    write what a finished run measured as Markdown, for docs/results
+  controls REDMASK RECIPE [SEEDS [OUT]] [-- ARGS]
+                     run a recipe with many seeds (20) and count how often each control's interval covers 0.5;
+                     a second call resumes; ARGS go to `redmask run`
   generate [--check] write docs/reference/cli.md from the binary's help (or check that it is current)
 ";
 
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         Some("edges") => edges::check(),
         Some("sizes") => sizes::check(),
         Some("record") => record::run(&args[1..]),
+        Some("controls") => controls::run(&args[1..]),
         Some("generate") => generate::run(args.iter().any(|a| a == "--check")),
         Some("help") | None => {
             print!("{HELP}");

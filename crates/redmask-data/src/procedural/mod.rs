@@ -19,9 +19,6 @@ use redmask_core::{
 
 use crate::{DataSpec, Location, OpenOptions};
 
-/// Raised whenever any pixel of any scene changes, so that cached results of older scenes are not reused.
-const VERSION: u32 = 1;
-
 /// A kind of scene.
 pub trait Scenery: Send + Sync + std::fmt::Debug {
     /// The name in [`crate::DataSpec`].
@@ -29,6 +26,9 @@ pub trait Scenery: Send + Sync + std::fmt::Debug {
 
     /// Its classes.
     fn class_table(&self) -> &ClassTable;
+
+    /// Raised whenever any pixel of any of its scenes changes, so that cached results of older scenes are not reused.
+    fn version(&self) -> u32;
 
     /// Everything besides the seed and the size that decides the pixels, for the fingerprint.
     fn settings(&self) -> String;
@@ -224,7 +224,7 @@ impl SegDataset for ProceduralDataset {
         let mut builder = FingerprintBuilder::new();
         builder
             .part("procedural", self.scenery.name().as_bytes())
-            .part("version", &VERSION.to_le_bytes())
+            .part("version", &self.scenery.version().to_le_bytes())
             .part("settings", self.scenery.settings().as_bytes())
             .part("seed", &self.seed.to_le_bytes())
             .part("height", &(self.size.0 as u64).to_le_bytes())

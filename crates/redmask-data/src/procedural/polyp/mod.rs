@@ -100,6 +100,10 @@ impl Scenery for Polyp {
         &self.classes
     }
 
+    fn version(&self) -> u32 {
+        1
+    }
+
     fn settings(&self) -> String {
         String::new()
     }

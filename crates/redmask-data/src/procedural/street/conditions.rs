@@ -158,7 +158,7 @@ impl Conditions {
             ),
             TimeOfDay::Night => (
                 hsv(0.62, 0.2, 0.08),
-                hsv(0.65 + 2.0 * tone, 0.25, 0.36),
+                hsv(0.65 + 2.0 * tone, 0.25, 0.46),
                 hsv(0.65 + tone, 0.4, 0.14),
                 hsv(0.07 + tone, 0.3, 0.26),
             ),
@@ -176,9 +176,9 @@ impl Conditions {
         zenith = mix(zenith, cloud_grey, cloud);
         haze = mix(haze, cloud_grey, cloud * 0.8);
         let haze_distance = match weather {
-            Weather::Fog => rng.random_range(18.0..50.0),
-            Weather::Rain | Weather::Snow => rng.random_range(50.0..120.0),
-            Weather::Clear | Weather::Overcast => rng.random_range(90.0..300.0),
+            Weather::Fog => rng.random_range(30.0..80.0),
+            Weather::Rain | Weather::Snow => rng.random_range(70.0..160.0),
+            Weather::Clear | Weather::Overcast => rng.random_range(120.0..300.0),
         };
         Self {
             weather,

@@ -41,21 +41,30 @@ pub(super) struct FenceStyle {
 impl FenceStyle {
     pub(super) fn sample(rng: &mut impl Rng) -> Self {
         Self {
-            height: rng.random_range(0.9..2.2),
-            colour: hsv(
-                rng.random_range(0.0..1.0),
-                rng.random_range(0.0f32..0.9).powi(2),
-                rng.random_range(0.15..0.9),
-            ),
-            pitch: rng.random_range(0.12..0.5),
-            solid: rng.random_range(0.35..0.85),
+            height: rng.random_range(1.1..2.1),
+            colour: match rng.random_range(0..4) {
+                // Bare wood, white paint, green or black metal.
+                0 | 1 => hsv(
+                    rng.random_range(0.05..0.11),
+                    rng.random_range(0.3..0.7),
+                    rng.random_range(0.3..0.65),
+                ),
+                2 => grey(rng.random_range(0.75..0.95)),
+                _ => hsv(
+                    0.38,
+                    rng.random_range(0.0..0.5),
+                    rng.random_range(0.12..0.35),
+                ),
+            },
+            pitch: rng.random_range(0.2..0.5),
+            solid: rng.random_range(0.4..0.75),
         }
     }
 
     /// The low kind that stands along a kerb.
     pub(super) fn railing(rng: &mut impl Rng) -> Self {
         Self {
-            height: rng.random_range(0.8..1.3),
+            height: rng.random_range(0.9..1.3),
             ..Self::sample(rng)
         }
     }
@@ -122,19 +131,19 @@ impl Corridor {
             }
         });
         let lane = rng.random_range(-0.6..0.6);
-        let tone: f32 = rng.random_range(0.2..0.6);
+        let tone: f32 = rng.random_range(0.22..0.42);
         Self {
             sides,
             asphalt: hsv(
-                rng.random_range(0.0..1.0),
-                rng.random_range(0.0f32..0.5).powi(2),
+                rng.random_range(0.55..0.72),
+                rng.random_range(0.0..0.15),
                 tone,
             ),
             slabs: hsv(
-                rng.random_range(0.0..0.2),
-                rng.random_range(0.0f32..0.6).powi(2),
-                // Paving is mostly lighter than the road beside it, though not than other roads.
-                (tone * rng.random_range(0.9f32..2.1)).min(0.9),
+                rng.random_range(0.02..0.14),
+                rng.random_range(0.06..0.32),
+                // Paving is lighter than the road beside it, though not than every other road.
+                (tone * rng.random_range(1.3f32..2.1)).min(0.85),
             ),
             slab_size: rng.random_range(0.5..1.6),
             marking: hsv(
@@ -149,17 +158,17 @@ impl Corridor {
                 _ => 0.0,
             },
             snow: match conditions.weather {
-                Weather::Snow => rng.random_range(0.35..0.75),
+                Weather::Snow => rng.random_range(0.2..0.5),
                 _ => 0.0,
             },
             leaves: hsv(
-                rng.random_range(0.08..0.38),
-                rng.random_range(0.2..0.75),
-                rng.random_range(0.15..0.5),
+                rng.random_range(0.18..0.36),
+                rng.random_range(0.35..0.75),
+                rng.random_range(0.18..0.45),
             ),
             cloud: rng.random_range(0.2..0.9),
             lamp_pitch: rng.random_range(8.0..18.0),
-            end_height: rng.random_range(3.0..22.0),
+            end_height: rng.random_range(5.0..16.0),
             end_is_trees: rng.random_bool(0.5),
             ground: Noise::new(rng),
             air: Noise::new(rng),
@@ -378,6 +387,10 @@ impl Corridor {
         let patch = self.ground.at(x * 0.35 + 31.0, z * 0.16);
         if patch > 0.35 {
             colour = scale(colour, 0.8);
+        }
+        // Water and dirt gather along the kerb.
+        if kerb - x.abs() < 0.22 {
+            colour = scale(colour, 0.7);
         }
         let worn = 0.6 + 0.4 * rough;
         let centre_line = (x - self.lane).abs() < 0.08 && (z / self.dash).rem_euclid(1.0) < 0.55;

@@ -40,7 +40,7 @@ impl Facade {
                 rng.random_range(0.0..0.15),
                 rng.random_range(0.25..0.85),
             ),
-            City::Delmar => paint(rng),
+            City::Delmar => mix(paint(rng), [0.85; 3], 0.3),
         };
         let night = time == TimeOfDay::Night;
         Self {
@@ -57,7 +57,7 @@ impl Facade {
             window: (rng.random_range(0.3..0.75), rng.random_range(0.35..0.7)),
             brick: rng.random_range(0.05..0.3),
             ground_floor: rng.random_range(2.8..4.2),
-            posters: rng.random_range(0.0..0.45),
+            posters: rng.random_range(0.0..0.25),
             lit: if night {
                 rng.random_range(0.1..0.6)
             } else {

@@ -136,7 +136,11 @@ impl Person {
                 rng.random_range(0.05..0.6),
             ),
             top: paint(rng),
-            legs: scale(paint(rng), 0.7),
+            legs: hsv(
+                rng.random_range(0.55..0.7),
+                rng.random_range(0.0..0.6),
+                rng.random_range(0.08..0.4),
+            ),
             bag: rng
                 .random_bool(0.35)
                 .then(|| (rng.random_range(-0.26f32..0.26), paint(rng))),
@@ -214,14 +218,15 @@ pub(super) struct Tree {
 
 impl Tree {
     fn sample(rng: &mut impl Rng) -> Self {
-        let hue = if rng.random_bool(0.25) {
-            rng.random_range(0.0..0.16)
+        // One in six has turned.
+        let hue = if rng.random_bool(0.16) {
+            rng.random_range(0.03..0.16)
         } else {
-            rng.random_range(0.17..0.4)
+            rng.random_range(0.18..0.36)
         };
         let leaf = hsv(
             hue,
-            rng.random_range(0.15..0.75),
+            rng.random_range(0.35..0.75),
             rng.random_range(0.2..0.65),
         );
         Self {
@@ -286,27 +291,32 @@ impl Sign {
             Corners::Square,
             Corners::Diamond,
         ][rng.random_range(0..4)];
-        let vivid = |rng: &mut dyn Rng| {
+        let (red, blue, yellow) = (0.0, 0.6, 0.14);
+        let vivid = |hue: f32, rng: &mut dyn Rng| {
             hsv(
-                [0.0, 0.6, 0.15, 0.35][rng.random_range(0..4)],
-                rng.random_range(0.5..0.9),
-                rng.random_range(0.5..0.9),
+                hue + rng.random_range(-0.02..0.02),
+                rng.random_range(0.65..0.9),
+                rng.random_range(0.55..0.9),
             )
         };
-        let (face, border) = if rng.random_bool(0.5) {
-            (grey(rng.random_range(0.7..0.95)), vivid(rng))
-        } else {
-            (vivid(rng), grey(rng.random_range(0.7..0.95)))
+        let pale = grey(rng.random_range(0.75..0.95));
+        // Shape and colour belong together, as the road code has it.
+        let (face, border) = match corners {
+            Corners::Round if rng.random_bool(0.4) => (vivid(blue, rng), pale),
+            Corners::Round => (pale, vivid(red, rng)),
+            Corners::Triangle => (pale, vivid(red, rng)),
+            Corners::Square => (vivid(blue, rng), pale),
+            Corners::Diamond => (vivid(yellow, rng), pale),
         };
         Self {
-            size: rng.random_range(0.42..0.75),
+            size: rng.random_range(0.5..0.85),
             centre: rng.random_range(2.0..2.9),
             corners,
             face,
             border,
             glyph: scale(border, 0.5),
-            pole: grey(rng.random_range(0.2..0.6)),
-            back: rng.random_bool(0.12),
+            pole: grey(rng.random_range(0.4..0.7)),
+            back: rng.random_bool(0.06),
             noise: Noise::new(rng),
         }
     }
@@ -330,6 +340,6 @@ impl Sign {
                 self.face
             });
         }
-        ((0.0..self.centre).contains(&y) && x.abs() < 0.08).then_some(self.pole)
+        ((0.0..self.centre).contains(&y) && x.abs() < 0.1).then_some(self.pole)
     }
 }

@@ -22,9 +22,9 @@ pub(super) struct View {
 impl View {
     pub(super) fn sample(rng: &mut impl Rng) -> Self {
         Self {
-            camera_height: rng.random_range(1.3..2.3),
-            focal: rng.random_range(0.85..1.25),
-            vanish: (rng.random_range(-0.22..0.22), rng.random_range(0.36..0.55)),
+            camera_height: rng.random_range(1.4..2.0),
+            focal: rng.random_range(0.9..1.15),
+            vanish: (rng.random_range(-0.15..0.15), rng.random_range(0.4..0.52)),
         }
     }
 
