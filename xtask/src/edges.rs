@@ -9,6 +9,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redmask-metrics", &["core"]),
     ("redmask-data", &["core"]),
     ("redmask-nn", &["core"]),
+    ("redmask-onnx", &["core", "data"]),
     ("redmask-train", &["core", "metrics", "data", "nn"]),
     (
         "redmask-attacks",
@@ -22,13 +23,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "redmask-lab",
         &[
-            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report",
+            "core", "metrics", "data", "nn", "onnx", "train", "attacks", "defences", "report",
         ],
     ),
     (
         "redmask",
         &[
-            "core", "metrics", "data", "nn", "train", "attacks", "defences", "report", "lab",
+            "core", "metrics", "data", "nn", "onnx", "train", "attacks", "defences", "report",
+            "lab",
         ],
     ),
     ("xtask", &[]),

@@ -10,4 +10,5 @@ mod null_victim;
 mod permutation;
 
 pub use blind::{BlindConfig, BlindOutcome, blind};
+pub use describe::descriptors;
 pub use null_victim::null_victim;

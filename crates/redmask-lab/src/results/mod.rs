@@ -2,16 +2,16 @@
 
 mod curves;
 mod exposed;
-mod figures;
+pub(crate) mod figures;
 mod labels;
 mod membership;
 mod outcomes;
 pub(crate) mod pictures;
 mod published;
 mod seeds;
-mod statements;
+pub(crate) mod statements;
 mod tables;
-mod utility;
+pub(crate) mod utility;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,8 +67,8 @@ impl<'a> Setting<'a> {
 /// Measurements and warnings on their way into a result.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    measurements: Vec<Measurement>,
-    warnings: Vec<Warning>,
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What `tabulate` makes.

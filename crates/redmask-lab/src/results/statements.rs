@@ -28,7 +28,7 @@ pub(super) fn attacks(setting: &Setting<'_>, pairs: &[Vec<AttackPair>]) -> Vec<A
     statements
 }
 
-fn calibration(source: ThresholdSource) -> &'static str {
+pub(crate) fn calibration(source: ThresholdSource) -> &'static str {
     match source {
         ThresholdSource::Oracle => "oracle: the audited records themselves",
         ThresholdSource::Population => "held-out population records",
