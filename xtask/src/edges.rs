@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redmask-data", &["core"]),
     ("redmask-poison", &["core", "metrics", "data"]),
     ("redmask-nn", &["core"]),
+    ("redmask-onnx", &["core", "data"]),
     ("redmask-train", &["core", "metrics", "data", "nn"]),
     (
         "redmask-attacks",
@@ -23,13 +24,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "redmask-lab",
         &[
-            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
+            "core", "metrics", "data", "poison", "nn", "onnx", "train", "attacks", "defences",
+            "report",
         ],
     ),
     (
         "redmask",
         &[
-            "core", "metrics", "data", "poison", "nn", "train", "attacks", "defences", "report",
+            "core", "metrics", "data", "poison", "nn", "onnx", "train", "attacks", "defences",
+            "report",
             "lab",
         ],
     ),

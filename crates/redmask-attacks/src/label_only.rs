@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::membership::{MembershipAttack, MembershipInput, MembershipOutcome};
 use crate::shadow_regression;
-use crate::signals::{View, label_agreement, predict_in_batches};
+use crate::signals::{View, label_agreement, predict_in_batches, steadiness};
 
 /// Configuration of [`LabelOnly`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -115,18 +115,6 @@ impl LabelOnly {
         }
         Ok(rows)
     }
-}
-
-/// Share of pixels with equal labels, of those the view shows.
-fn steadiness(expected: &LabelMap, found: &LabelMap) -> f64 {
-    let (mut shown, mut equal) = (0u64, 0u64);
-    for (&a, &b) in expected.data().iter().zip(found.data()) {
-        if a != IGNORE {
-            shown += 1;
-            equal += u64::from(a == b);
-        }
-    }
-    equal as f64 / shown.max(1) as f64
 }
 
 impl MembershipAttack for LabelOnly {

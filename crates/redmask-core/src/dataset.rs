@@ -77,6 +77,14 @@ impl Subset {
         Self { parent, indices }
     }
 
+    /// Other records of the same parent.
+    ///
+    /// # Errors
+    /// If an index lies outside the parent.
+    pub fn with_indices(&self, indices: Vec<usize>) -> Result<Self> {
+        Self::new(Arc::clone(&self.parent), indices)
+    }
+
     /// Positions in the parent.
     pub fn indices(&self) -> &[usize] {
         &self.indices

@@ -4,6 +4,7 @@
 //! [`plan::plan`] expands it to a graph of pure stages, [`run::run`] executes what the [`store::Store`] does not have and
 //! writes the files of a run.
 
+pub mod audit;
 pub mod backdoor;
 pub mod bind;
 pub mod deal;

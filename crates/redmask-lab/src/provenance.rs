@@ -95,31 +95,11 @@ pub struct RunFacts<'a> {
 
 /// Writes down where a result comes from.
 pub fn provenance(facts: &RunFacts<'_>) -> Provenance {
-    let peaks = facts.stages.iter().filter_map(|s| s.record.cost.peak_bytes);
-    let stages = facts.stages.iter().map(|stage| StageTime {
-        key: stage.record.hash.to_hex(),
-        kind: stage.record.kind.as_str().to_owned(),
-        label: stage.record.label.clone(),
-        wall_seconds: stage.record.cost.seconds,
-        cached: stage.cached,
-    });
     Provenance {
-        command: facts.command.to_vec(),
         recipe: facts.recipe.name.clone(),
         profile: facts.profile.to_owned(),
         seed: facts.plan.seeds.first().copied().unwrap_or(0),
-        started: humantime::format_rfc3339_seconds(facts.started).to_string(),
-        wall_seconds: facts.started.elapsed().map_or(0.0, |d| d.as_secs_f64()),
-        peak_memory_bytes: peaks.chain(peak_memory()).max(),
-        device: "cpu".to_owned(),
         threads: facts.threads as u64,
-        hardware: hardware(),
-        versions: BTreeMap::from([
-            ("redmask".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("burn".to_owned(), BURN.to_owned()),
-            ("rustc".to_owned(), env!("REDMASK_RUSTC").to_owned()),
-        ]),
-        stages: stages.collect(),
         data: vec![DataBinding {
             role: facts.data.role.clone(),
             expected: facts.data.expected.clone(),
@@ -129,6 +109,38 @@ pub fn provenance(facts: &RunFacts<'_>) -> Provenance {
             fingerprint: facts.data.dataset.fingerprint().to_hex(),
         }],
         weights: weights(facts),
+        ..base_provenance(facts.command, facts.stages, facts.started)
+    }
+}
+
+/// What is the same for every kind of run: the command, the machine, the versions, the cost of each stage.
+pub(crate) fn base_provenance(
+    command: &[String],
+    stages: &[StageLog],
+    started: SystemTime,
+) -> Provenance {
+    let peaks = stages.iter().filter_map(|s| s.record.cost.peak_bytes);
+    let times = stages.iter().map(|stage| StageTime {
+        key: stage.record.hash.to_hex(),
+        kind: stage.record.kind.as_str().to_owned(),
+        label: stage.record.label.clone(),
+        wall_seconds: stage.record.cost.seconds,
+        cached: stage.cached,
+    });
+    Provenance {
+        command: command.to_vec(),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        wall_seconds: started.elapsed().map_or(0.0, |d| d.as_secs_f64()),
+        peak_memory_bytes: peaks.chain(peak_memory()).max(),
+        device: "cpu".to_owned(),
+        threads: rayon::current_num_threads() as u64,
+        hardware: hardware(),
+        versions: BTreeMap::from([
+            ("redmask".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("burn".to_owned(), BURN.to_owned()),
+            ("rustc".to_owned(), env!("REDMASK_RUSTC").to_owned()),
+        ]),
+        stages: times.collect(),
         ..Provenance::new()
     }
 }

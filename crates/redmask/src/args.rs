@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use redmask::lab::WeightsArg;
+use redmask::lab::audit::{ModelSource, RecordSet, ScalingName};
 use redmask::{Binding, DataSpec};
 
 mod poison;
@@ -107,6 +108,24 @@ Examples:
 `paper` is the published setting. `small` is what two cores finish within the recipe's stated budget. Every output says
 which one ran and which data stood in for the published one.")]
     Reproduce(ReproduceArgs),
+
+    /// Audit a finished model, whoever trained it: what does it leak about its training records?
+    #[command(after_help = "\
+Examples:
+  redmask audit --model onnx:polyp.onnx --members polyps=kvasir-seg:/data/kvasir@train.txt \\
+      --non-members polyps=kvasir-seg:/data/kvasir@held-out.txt --out audits/polyp
+  redmask audit --model weights:unet.pth --arch unet-resnet34 --scaling imagenet --members ... --non-members ... \\
+      --population ... --reference-model weights:other1.pth --reference-model weights:other2.pth --null-model weights:other1.pth
+  redmask audit --model predictions:saved/ --members ... --non-members ... --fail-if 'membership.*.auc_simultaneous.low > 0.6'
+
+Writes OUT/{results.json, provenance.json, report.html, records.csv, tables/*.csv}. Attacks that need more than the model
+offers are listed with the reason. The same audit into the same OUT resumes. A TOML file for --model-config is what
+`redmask model inspect FILE` prints.")]
+    Audit(Box<AuditArgs>),
+
+    /// Look at a model file: what is in it, and how it would be read. Executes nothing.
+    #[command(subcommand)]
+    Model(ModelCommand),
 
     /// Draw the report of a finished run again.
     Report(ReportArgs),
@@ -271,6 +290,100 @@ pub(crate) struct PlaceArgs {
     /// Store of finished stages, to share between runs; `OUT/store` by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+}
+
+/// `redmask audit`
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// The audited model: `onnx:FILE`, `weights:FILE` (safetensors, PyTorch, or a saved model folder), or `predictions:DIR`.
+    #[arg(long, value_name = "KIND:PATH")]
+    pub(crate) model: ModelSource,
+
+    /// Records that it was trained on. LIST is a text file of record ids, one a line; all records without it.
+    #[arg(long, value_name = "ROLE=READER:PATH[@LIST]")]
+    pub(crate) members: RecordSet,
+
+    /// Records of the same kind that it did not see.
+    #[arg(long, value_name = "ROLE=READER:PATH[@LIST]")]
+    pub(crate) non_members: RecordSet,
+
+    /// More records that it did not see: thresholds are set on them, and Attack-P, quantile regression and RMIA compare with
+    /// them.
+    #[arg(long, value_name = "ROLE=READER:PATH[@LIST]")]
+    pub(crate) population: Option<RecordSet>,
+
+    /// A model that saw none of the records, in the form of --model. May be repeated: one makes RMIA and difficulty
+    /// calibration possible, two LiRA and Attack-R.
+    #[arg(long, value_name = "KIND:PATH")]
+    pub(crate) reference_model: Vec<ModelSource>,
+
+    /// A model that saw neither members nor non-members: the control that every attack must fail on.
+    #[arg(long, value_name = "KIND:PATH", conflicts_with = "null_predictions")]
+    pub(crate) null_model: Option<ModelSource>,
+
+    /// The same control as a folder of saved predictions.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) null_predictions: Option<PathBuf>,
+
+    /// Architecture of weights, such as `unet-resnet34` or `deeplab-v3-plus-resnet50,output_stride=8`; guessed from the file
+    /// without it. Also as `weights:FILE?arch=NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) arch: Option<String>,
+
+    /// Scaling of the input of weights: `unit` (0 to 1), `imagenet` (standardised), `raw255`. Also as `weights:FILE?scaling=NAME`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scaling: Option<ScalingName>,
+
+    /// How ONNX models are fed and read; guessed without it. Also as `onnx:FILE?config=FILE`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model_config: Option<PathBuf>,
+
+    /// Bring every record to this size first; by default records keep theirs.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = size)]
+    pub(crate) size: Option<(usize, usize)>,
+
+    /// Ask about each record as it is only, not about its mirror image and shifts: a sixth of the time, and two attacks
+    /// less.
+    #[arg(long)]
+    pub(crate) no_requery: bool,
+
+    /// A gate: the exit code is 1 if it holds, such as `membership.*.auc.low > 0.6`. May be repeated.
+    #[arg(long, value_name = "GATE")]
+    pub(crate) fail_if: Vec<String>,
+
+    /// Bootstrap replicates of an interval.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    pub(crate) replicates: u32,
+
+    /// Root seed of resamples and folds.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `redmask model`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Show what a model file holds and how `redmask audit` would read it.
+    #[command(after_help = "\
+For ONNX the output is a configuration for --model-config, with the findings as comments:
+
+  redmask model inspect polyp.onnx > polyp.toml
+  redmask audit --model onnx:polyp.onnx --model-config polyp.toml ...")]
+    Inspect(InspectArgs),
+}
+
+/// `redmask model inspect`
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// An ONNX file, or weights as safetensors or PyTorch.
+    pub(crate) file: PathBuf,
+
+    /// Number of classes of the data, where the file leaves it open.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(2..=255))]
+    pub(crate) classes: Option<u16>,
 }
 
 /// `redmask report`

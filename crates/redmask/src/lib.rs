@@ -21,6 +21,7 @@ pub use redmask_data as data;
 pub use redmask_lab as lab;
 pub use redmask_metrics as metrics;
 pub use redmask_nn as nn;
+pub use redmask_onnx as onnx;
 pub use redmask_poison as poison;
 pub use redmask_report as report;
 pub use redmask_train as train;

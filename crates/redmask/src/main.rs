@@ -52,6 +52,8 @@ fn start(cli: &Cli) -> Result<Exit> {
         Command::Run(args) => commands::run::run(&context, args),
         Command::Plan(args) => commands::plan::run(&context, args),
         Command::Reproduce(args) => commands::reproduce::run(&context, args),
+        Command::Audit(args) => commands::audit::run(&context, args),
+        Command::Model(command) => commands::model::run(&context, command),
         Command::Report(args) => commands::report::run(&context, args),
         Command::Compare(args) => commands::compare::run(&context, args),
         Command::Data(command) => commands::data::run(&context, command),

@@ -88,7 +88,7 @@ pub fn blind(
     if members.is_empty() || non_members.is_empty() {
         return Err(Error::config("blind control", "one side has no record"));
     }
-    let rows = descriptors(&[members, non_members], session)?;
+    let rows = descriptors(&[members, non_members], session)?.concat();
     let mut records = Vec::with_capacity(rows.len());
     for (data, member) in [(members, true), (non_members, false)] {
         records.extend((0..data.len()).map(|i| RecordScore {
@@ -101,31 +101,6 @@ pub fn blind(
     let mut outcome = classify(&rows, records, config, seed, session)?;
     outcome.descriptors = rows.first().map_or(0, Vec::len);
     Ok(outcome)
-}
-
-/// What [`blind`] reads of every record of some data sets, in their order: columns standardised over all of them
-/// together, and their squares. No model takes part.
-///
-/// # Errors
-/// If a record cannot be decoded, or the session is cancelled.
-pub fn descriptors(sets: &[&dyn SegDataset], session: &Session) -> Result<Vec<Vec<f64>>> {
-    let total: usize = sets.iter().map(|data| data.len()).sum();
-    let mut rows = Vec::with_capacity(total);
-    let mut task = session.progress.start("describe", total as u64, "record");
-    for data in sets {
-        let classes = data.class_table().len();
-        for start in (0..data.len()).step_by(64) {
-            session.cancel.check()?;
-            let chunk = start..(start + 64).min(data.len());
-            task.advance(chunk.len() as u64);
-            let described = chunk
-                .into_par_iter()
-                .map(|i| Ok(describe(&data.sample(i)?, classes)))
-                .collect::<Result<Vec<_>>>()?;
-            rows.extend(described);
-        }
-    }
-    Ok(standardise(rows))
 }
 
 fn check(config: &BlindConfig) -> Result<()> {

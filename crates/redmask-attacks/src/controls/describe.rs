@@ -1,6 +1,37 @@
 //! Descriptors of a record: what can be known of it without a model.
 
-use redmask_core::{IGNORE, Image, LabelMap, Sample};
+use rayon::prelude::*;
+use redmask_core::{IGNORE, Image, LabelMap, Result, Sample, SegDataset, Session};
+
+/// The descriptors of every record of several sets, standardised over all of them together: colours, layout, edges, and
+/// the regions of the mask. Their squares follow them. What [`super::blind()`] sees, for attacks that ask how unusual a signal is
+/// for a record like this, and for slices by how unusual a record is.
+///
+/// # Errors
+/// If a record cannot be decoded, or the session is cancelled.
+pub fn descriptors(sets: &[&dyn SegDataset], session: &Session) -> Result<Vec<Vec<Vec<f64>>>> {
+    let total: usize = sets.iter().map(|data| data.len()).sum();
+    let mut task = session.progress.start("describe", total as u64, "record");
+    let mut rows = Vec::with_capacity(total);
+    for data in sets {
+        let classes = data.class_table().len();
+        for start in (0..data.len()).step_by(64) {
+            session.cancel.check()?;
+            let chunk = start..(start + 64).min(data.len());
+            task.advance(chunk.len() as u64);
+            let described = chunk
+                .into_par_iter()
+                .map(|i| Ok(describe(&data.sample(i)?, classes)))
+                .collect::<Result<Vec<_>>>()?;
+            rows.extend(described);
+        }
+    }
+    let mut rows = standardise(rows).into_iter();
+    Ok(sets
+        .iter()
+        .map(|data| rows.by_ref().take(data.len()).collect())
+        .collect())
+}
 
 /// The descriptors of one record. Their number depends on channels and classes only, so records of any size line up.
 pub(super) fn describe(sample: &Sample, classes: usize) -> Vec<f64> {

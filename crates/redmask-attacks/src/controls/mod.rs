@@ -9,5 +9,6 @@ mod describe;
 mod null_victim;
 mod permutation;
 
-pub use blind::{BlindConfig, BlindOutcome, blind, descriptors};
+pub use blind::{BlindConfig, BlindOutcome, blind};
+pub use describe::descriptors;
 pub use null_victim::null_victim;

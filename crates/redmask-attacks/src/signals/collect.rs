@@ -81,7 +81,10 @@ pub fn collect(
 }
 
 /// Scores as they are, labels as one-hot probabilities.
-pub(crate) fn scores_of(prediction: Prediction, classes: usize) -> Result<Scores> {
+///
+/// # Errors
+/// [`Error::Internal`] if the prediction holds no image.
+pub fn scores_of(prediction: Prediction, classes: usize) -> Result<Scores> {
     let maps = match prediction {
         Prediction::Scores(scores) => return Ok(scores),
         Prediction::Labels(maps) => maps,

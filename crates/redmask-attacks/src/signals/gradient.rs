@@ -1,30 +1,77 @@
-//! S13: how far one record would still pull the weights.
+//! The gradient of a record's loss (signal S13), for models whose weights the adversary has.
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
-use redmask_core::{Error, Result, SegDataset, Session};
+use burn::tensor::Device;
+use redmask_core::{Error, Result, Sample, SegDataset, Session};
 use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::pass::Pass;
 use redmask_nn::scaling::InputScaling;
+use redmask_nn::weights::gradient_dict;
 use redmask_train::loss::{LossConfig, Reduction, Targets};
+use serde::{Deserialize, Serialize};
 
-/// The Euclidean norm, over all trainable weights, of the gradient of each record's mean cross-entropy, in evaluation mode.
+/// Euclidean norms of the gradient of one record's mean cross-entropy by the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GradientNorm {
+    /// Over every weight.
+    pub whole: f64,
+    /// Over the weights of the last layer alone, which cost no backward pass through the network and carry most of what the
+    /// norm says.
+    pub last_layer: f64,
+}
+
+/// The gradient norm of one record in evaluation mode: running statistics are constants, so the norm is the record's own.
+/// Small for records that the model has fitted.
 ///
-/// `network` lies on a device with autodiff, `inputs` is that device without it. A record that the model fits leaves little
-/// gradient: with the loss it is the strongest white-box signal of Nasr, Shokri and Houmansadr (S&P 2019). One forward and
-/// one backward pass a record.
+/// `network` must track gradients (created or loaded on a device `device.autodiff()`), `device` is the same one without
+/// autodiff.
 ///
 /// # Errors
-/// If a record cannot be decoded, its labels do not fit the network, or a norm is not finite; or the session is cancelled.
+/// If the image does not fit the network, the mask does not fit its classes, or the norm is not finite.
+pub fn gradient_norm(
+    network: &SegmentationNetwork,
+    scaling: InputScaling,
+    channels: usize,
+    sample: &Sample,
+    device: &Device,
+) -> Result<GradientNorm> {
+    let x = scaling.tensor(&[sample], channels, device)?;
+    let targets = Targets::from_maps([&sample.labels])?;
+    let loss = LossConfig::cross_entropy(Reduction::PerImage)
+        .apply(network.forward(x, &Pass::eval()), &targets);
+    let gradients = gradient_dict(network, &loss.mean().backward());
+    let square = |values: &[f32]| values.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>();
+    let (mut whole, mut last_layer) = (0.0, 0.0);
+    for (name, gradient) in &gradients {
+        let squares = square(&gradient.values);
+        whole += squares;
+        if is_last_layer(name) {
+            last_layer += squares;
+        }
+    }
+    let norm = GradientNorm {
+        whole: whole.sqrt(),
+        last_layer: last_layer.sqrt(),
+    };
+    if norm.whole.is_finite() {
+        return Ok(norm);
+    }
+    Err(Error::numeric(
+        format!("the gradient norm of {}", sample.id),
+        format!("it is {}", norm.whole),
+    ))
+}
+
+/// [`gradient_norm`] of every record of a data set, in its order.
+///
+/// # Errors
+/// As [`gradient_norm`], or if a record cannot be decoded or the session is cancelled.
 pub fn gradient_norms(
     network: &SegmentationNetwork,
     scaling: InputScaling,
-    inputs: &Device,
+    device: &Device,
     data: &dyn SegDataset,
     session: &Session,
-) -> Result<Vec<f64>> {
-    let loss = LossConfig::cross_entropy(Reduction::PerImage);
+) -> Result<Vec<GradientNorm>> {
     let mut norms = Vec::with_capacity(data.len());
     let mut task = session
         .progress
@@ -32,52 +79,23 @@ pub fn gradient_norms(
     for i in 0..data.len() {
         session.cancel.check()?;
         let sample = data.sample(i)?;
-        let x = scaling.tensor(&[&sample], data.channels(), inputs)?;
-        let targets = Targets::from_maps([&sample.labels])?;
-        let logits = network.forward(x, &Pass::eval());
-        targets.check(logits.dims()[1])?;
-        let loss = loss.apply(logits, &targets);
-        let mut gradients = GradientsParams::from_grads(loss.mean().backward(), network);
-        let mut squares = Squares {
-            gradients: &mut gradients,
-            sum: 0.0,
-        };
-        network.visit(&mut squares);
-        let norm = squares.sum.sqrt();
-        if !norm.is_finite() {
-            return Err(Error::numeric(
-                format!("the gradient of {}", sample.id),
-                "its norm is not finite",
-            ));
-        }
-        norms.push(norm);
+        norms.push(gradient_norm(network, scaling, data.channels(), &sample, device)?);
         task.advance(1);
     }
     Ok(norms)
 }
 
-/// The squares of all gradients, summed in the order of the modules.
-struct Squares<'a> {
-    gradients: &'a mut GradientsParams,
-    sum: f64,
-}
-
-impl ModuleVisitor for Squares<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
-            return;
-        };
-        let data = gradient.into_data();
-        let values = data.as_slice::<f32>().expect("networks compute in f32");
-        self.sum += values
-            .iter()
-            .map(|&v| f64::from(v) * f64::from(v))
-            .sum::<f64>();
-    }
+/// The layer that makes the logits, under the names of smp, torchvision and SwiftNet.
+fn is_last_layer(name: &str) -> bool {
+    ["segmentation_head.0.", "classifier.4.", "logits."]
+        .iter()
+        .any(|layer| name.starts_with(layer))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use redmask_core::Seed;
     use redmask_nn::network::NetworkConfig;
 
@@ -85,29 +103,25 @@ mod tests {
     use crate::testing::Discs;
 
     #[test]
-    fn norms_are_positive_and_repeat() {
+    fn it_is_positive_repeatable_and_the_last_layer_is_a_part() {
+        let data: Arc<dyn SegDataset> = Arc::new(Discs::new(2, 32, 1, Seed::root(1)));
         let config: NetworkConfig =
-            serde_json::from_str(r#"{"kind": "unet", "encoder": "resnet18", "width": 0.125}"#)
+            serde_json::from_str(r#"{"kind": "unet", "encoder": "resnet18", "width": 0.05}"#)
                 .expect("a network");
-        let config = config.for_data(2, 3);
-        let device = Device::flex();
         let network = config
-            .init(Seed::root(1), &device.clone().autodiff())
-            .expect("in range");
-        let data = Discs::new(3, 32, 1, Seed::root(2));
-        let of = || {
-            gradient_norms(
-                &network,
-                InputScaling::default(),
-                &device,
-                &data,
-                &Session::default(),
-            )
-            .expect("sound records")
+            .init(Seed::root(3), &Device::flex().autodiff())
+            .expect("a network");
+        let norm = |i: usize| {
+            let sample = data.sample(i).expect("a disc");
+            gradient_norm(&network, InputScaling::Unit, 3, &sample, &Device::flex())
+                .expect("finite")
         };
-        let norms = of();
-        assert_eq!(norms, of());
-        assert!(norms.iter().all(|n| *n > 0.0), "{norms:?}");
-        assert_ne!(norms[0], norms[1]);
+        let (first, second) = (norm(0), norm(1));
+        assert!(
+            first.whole > first.last_layer && first.last_layer > 0.0,
+            "{first:?}"
+        );
+        assert_eq!(first, norm(0));
+        assert_ne!(first, second);
     }
 }

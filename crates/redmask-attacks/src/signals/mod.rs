@@ -18,20 +18,23 @@ mod loss_map;
 mod pass;
 mod pixel;
 mod quantile;
+mod requery;
 mod signal;
 mod view;
 
 pub use boundary::boundary_distance;
-pub use collect::{collect, predict_in_batches};
+pub use collect::{collect, predict_in_batches, scores_of};
 pub use confidence::{logit_confidence, logit_of_loss};
 pub use dice::{DiceForm, dice_loss};
-pub use gradient::gradient_norms;
+pub use gradient::{GradientNorm, gradient_norm, gradient_norms};
 pub use loss_map::{LossMap, loss_map};
 pub use pass::{SignalConfig, record_signals};
 pub use pixel::PROBABILITY_FLOOR;
+pub use requery::{ViewSignals, default_views, requery};
 pub use signal::{RecordSignals, Signal, SignalVector};
 pub use view::View;
 
 pub(crate) use agreement::label_agreement;
-pub(crate) use collect::scores_of;
 pub(crate) use pixel::PixelWeights;
+pub(crate) use requery::steadiness;
+pub(crate) use view::View;

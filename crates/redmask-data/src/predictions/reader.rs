@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayViewD;
 use ndarray_npy::ViewNpyExt;
 use redmask_core::{
-    Capability, ClassId, ClassTable, Error, LabelMap, Prediction, Predictor, Result, Sample,
-    ScoreKind, Scores,
+    Capability, ClassId, ClassTable, Error, Fingerprint, FingerprintBuilder, LabelMap, Prediction,
+    Predictor, Result, Sample, SampleId, ScoreKind, Scores,
 };
 
 use super::{DESCRIPTION, PredictionDescription, PredictionKind, relative};
@@ -79,24 +79,39 @@ impl PredictionFolder {
         &self.description
     }
 
-    fn file(&self, sample: &Sample, extension: &str) -> Result<PathBuf> {
-        let path = self
-            .root
-            .join(format!("{}.{extension}", relative(&sample.id)?));
+    /// A hash of the stored predictions of these records, in order.
+    ///
+    /// # Errors
+    /// If one is missing, too large, or cannot be read.
+    pub fn fingerprint(&self, ids: &[SampleId]) -> Result<Fingerprint> {
+        let mut builder = FingerprintBuilder::new();
+        builder.part("description", format!("{:?}", self.description).as_bytes());
+        let extension = match self.description.scores {
+            PredictionKind::Labels => "png",
+            PredictionKind::Logits | PredictionKind::Probabilities => "npy",
+        };
+        for id in ids {
+            let bytes = self.limits.read(&self.file(id, extension)?)?;
+            builder.part(id.as_str(), Fingerprint::of(&bytes).to_hex().as_bytes());
+        }
+        Ok(builder.finish())
+    }
+
+    fn file(&self, id: &SampleId, extension: &str) -> Result<PathBuf> {
+        let path = self.root.join(format!("{}.{extension}", relative(id)?));
         if path.is_file() {
             Ok(path)
         } else {
-            Err(Error::input(
-                &path,
-                format!("the prediction for `{}` is missing", sample.id),
+            Err(
+                Error::input(&path, format!("the prediction for `{id}` is missing"))
+                    .with_hint("predictions are stored as <split>/<stem> under the folder"),
             )
-            .with_hint("predictions are stored as <split>/<stem> under the folder"))
         }
     }
 
     /// Appends the planes `[k, h, w]` of one record to `out`, in the data set's class order.
     fn read_scores(&self, sample: &Sample, kind: ScoreKind, out: &mut Vec<f32>) -> Result<()> {
-        let path = self.file(sample, "npy")?;
+        let path = self.file(&sample.id, "npy")?;
         let bytes = Aligned::read(&path, &self.limits)?;
         let array = ArrayViewD::<f32>::view_npy(bytes.as_slice()).map_err(|e| {
             Error::input(&path, format!("cannot be decoded: {e}"))
@@ -148,7 +163,7 @@ impl PredictionFolder {
     }
 
     fn read_labels(&self, sample: &Sample) -> Result<LabelMap> {
-        let path = self.file(sample, "png")?;
+        let path = self.file(&sample.id, "png")?;
         let mask = decode_mask(&path, &self.limits)?;
         let (h, w) = (sample.labels.height(), sample.labels.width());
         if (mask.height, mask.width) != (h, w) {

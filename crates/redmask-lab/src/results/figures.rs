@@ -77,7 +77,7 @@ pub(super) fn roc(context: &Context<'_>) -> Figure {
 }
 
 /// `[FPR, TPR]` of a curve, every k-th point if there are very many.
-pub(super) fn thinned(roc: &Roc) -> Vec<[f64; 2]> {
+pub(crate) fn thinned(roc: &Roc) -> Vec<[f64; 2]> {
     let rates: Vec<[f64; 2]> = roc
         .points()
         .iter()

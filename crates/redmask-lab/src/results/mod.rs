@@ -4,7 +4,7 @@ mod backdoor;
 mod cost;
 mod curves;
 mod exposed;
-mod figures;
+pub(crate) mod figures;
 mod labels;
 mod membership;
 mod outcomes;
@@ -16,10 +16,10 @@ mod privacy;
 mod published;
 mod seeds;
 pub(crate) mod sheets;
-mod statements;
+pub(crate) mod statements;
 mod tables;
 mod tradeoff;
-mod utility;
+pub(crate) mod utility;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,8 +79,8 @@ impl<'a> Setting<'a> {
 /// Measurements and warnings on their way into a result.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    measurements: Vec<Measurement>,
-    warnings: Vec<Warning>,
+    pub(crate) measurements: Vec<Measurement>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// What `tabulate` makes.

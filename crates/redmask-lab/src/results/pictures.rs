@@ -3,8 +3,10 @@
 use std::io::Cursor;
 
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
-use redmask_attacks::signals::{LossMap, loss_map};
-use redmask_core::{ClassTable, Error, IGNORE, Image, LabelMap, Predictor, Result, SegDataset};
+use redmask_attacks::signals::{LossMap, loss_map, scores_of};
+use redmask_core::{
+    ClassTable, Error, IGNORE, Image, LabelMap, Predictor, Result, SegDataset, Session,
+};
 use redmask_report::schema::{Block, ExposedRecord, Png, ReportData};
 
 use crate::plan::Task;
@@ -42,6 +44,26 @@ pub(crate) fn add(workshop: &Workshop<'_>, report: &mut ReportData) -> Result<()
     Ok(())
 }
 
+/// The same for an audit of one model: the image, the true mask and the model's loss map beside every listed record.
+///
+/// # Errors
+/// If a record cannot be decoded or the model fails on it.
+pub(crate) fn add_all(
+    predictor: &dyn Predictor,
+    members: &dyn SegDataset,
+    report: &mut ReportData,
+    session: &Session,
+) -> Result<()> {
+    for record in exposed(report) {
+        let position = (0..members.len()).find(|&i| members.id(i).as_str() == record.id);
+        if let Some(position) = position {
+            session.cancel.check()?;
+            picture(record, predictor, members, position)?;
+        }
+    }
+    Ok(())
+}
+
 fn exposed(report: &mut ReportData) -> impl Iterator<Item = &mut ExposedRecord> {
     report
         .sections
@@ -61,7 +83,7 @@ fn picture(
     position: usize,
 ) -> Result<()> {
     let sample = members.sample(position)?;
-    let scores = predictor.predict(&[&sample])?.into_scores()?;
+    let scores = scores_of(predictor.predict(&[&sample])?, predictor.class_count())?;
     let losses = loss_map(
         scores.image(0),
         scores.kind(),

@@ -43,7 +43,7 @@ fn note(setting: &Setting<'_>, id: &str) -> String {
     score.map_or_else(String::new, |score| score.describe())
 }
 
-fn calibration(source: ThresholdSource) -> &'static str {
+pub(crate) fn calibration(source: ThresholdSource) -> &'static str {
     match source {
         ThresholdSource::Oracle => "oracle: the audited records themselves",
         ThresholdSource::Population => "held-out population records",

@@ -80,8 +80,10 @@ fn describe(workshop: &Workshop<'_>, task: &ScoreTask) -> Result<Option<Descript
         workshop.records.subset(&audited, session)?,
         workshop.records.subset(&task.deal.population, session)?,
     ];
-    let mut audited = descriptors(&[&sets[0] as &dyn SegDataset, &sets[1]], session)?;
-    let population = audited.split_off(sets[0].len());
+    let mut described = descriptors(&[&sets[0] as &dyn SegDataset, &sets[1]], session)?.into_iter();
+    let (Some(audited), Some(population)) = (described.next(), described.next()) else {
+        return Err(Error::Internal("descriptors of fewer than two sets".into()));
+    };
     Ok(Some(Descriptors {
         audited,
         population,

@@ -51,7 +51,7 @@ pub(super) fn run(workshop: &Workshop<'_>, task: &SignalTask, slot: &Slot) -> Re
         let norms = gradient_norms(&network, card.scaling, &device, &records, workshop.session)?;
         for (record, norm) in file.records.iter_mut().zip(norms) {
             // Of the image as it is; its mirror image has none.
-            record[0].gradient_norm = Some(norm);
+            record[0].gradient_norm = Some(norm.whole);
         }
     }
     slot.write_json(SIGNALS, &file)?;

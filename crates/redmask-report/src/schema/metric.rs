@@ -27,6 +27,11 @@ pub const METRICS: &[Metric] = &[
         "Area under the ROC curve: the chance that a random member scores higher than a random non-member; ties count half.",
     ),
     metric(
+        "auc_simultaneous",
+        "AUC",
+        "Area under the ROC curve, with an interval that holds for all attacks of the audit at once (Bonferroni).",
+    ),
+    metric(
         "accuracy",
         "Accuracy",
         "Share of records decided rightly at the attack's own threshold.",
@@ -127,6 +132,11 @@ pub const METRICS: &[Metric] = &[
         "Mean Dice of the undefended model on held-out records, minus that of the defended one.",
     ),
     metric(
+        "epsilon_ceiling",
+        "Epsilon ceiling",
+        "The epsilon that an attack without a single mistake would show on as many records.",
+    ),
+    metric(
         "miou",
         "mIoU",
         "Mean over classes of intersection over union.",
@@ -147,6 +157,11 @@ pub const METRICS: &[Metric] = &[
         "gap",
         "Generalisation gap",
         "Mean Dice on the training records minus mean Dice on the held-out records.",
+    ),
+    metric(
+        "miou_gap",
+        "mIoU gap",
+        "mIoU on the training records minus mIoU on the held-out records.",
     ),
     metric(
         "asr",

@@ -25,7 +25,15 @@ pub(super) fn sentences(findings: &[&Measurement], names: &Names) -> Vec<Sentenc
             sentence(&names.label(attack), &of_attack.collect::<Vec<_>>())
         })
         .collect::<Vec<_>>();
-    if findings.len() >= MANY {
+    let joint = findings
+        .iter()
+        .all(|m| m.name.ends_with(".auc_simultaneous"));
+    if joint && findings.len() > 1 {
+        out.push(format!(
+            "The {} intervals hold together: the chance that luck alone lifts any of them above chance is at most 1 in 40.",
+            findings.len()
+        ));
+    } else if findings.len() >= MANY {
         out.push(format!(
             "With {} intervals of 95 %, about {:.1} lie above chance by luck alone.",
             findings.len(),

@@ -102,8 +102,8 @@ impl Summary {
     }
 }
 
-/// The attack results that the verdict rests on: areas under the curve, or, in a run without any, accuracies on balanced
-/// sets.
+/// The attack results that the verdict rests on: areas under the curve, with intervals that hold for all attacks at once
+/// where those were measured; or, in a run without any area, accuracies on balanced sets.
 pub(crate) fn findings(results: &Results) -> Vec<&Measurement> {
     let of_metric = |metric: &'static str| {
         let all = results.measurements().iter();
@@ -111,7 +111,11 @@ pub(crate) fn findings(results: &Results) -> Vec<&Measurement> {
             !m.control && attack_of(&m.name).is_some() && m.name.rsplit('.').next() == Some(metric)
         })
     };
+    let joint = of_metric("auc_simultaneous").collect::<Vec<_>>();
     let areas = of_metric("auc").collect::<Vec<_>>();
+    if !joint.is_empty() && joint.len() == areas.len() {
+        return joint;
+    }
     if !areas.is_empty() {
         return countable(areas);
     }

@@ -1,10 +1,12 @@
 //! One file for each verb.
 
+pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod dp;
 mod experiment;
+pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod poison;
 pub(crate) mod quickstart;

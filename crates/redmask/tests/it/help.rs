@@ -7,7 +7,7 @@ fn help_of_every_verb() {
     let scene = Scene::new();
     insta::with_settings!({filters => vec![(r"redmask \d+\.\d+\.\d+", "redmask [version]")]}, {
         insta::assert_snapshot!("help", scene.redmask(&["--help"]).done());
-        for verb in ["quickstart", "run", "plan", "reproduce", "report", "poison", "dp", "data", "completions"] {
+        for verb in ["audit", "model", "quickstart", "run", "plan", "reproduce", "report", "poison", "dp", "data", "completions"] {
             let help = scene.redmask(&[verb, "--help"]).done();
             insta::assert_snapshot!(format!("help-{verb}"), help);
         }

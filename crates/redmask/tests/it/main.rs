@@ -1,5 +1,6 @@
 //! The command line from outside: every verb, its output, its exit code, what it leaves behind.
 
+mod audit;
 mod bad_data;
 mod bad_input;
 mod defences;
