@@ -32,8 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "redmask",
         &[
             "core", "metrics", "data", "poison", "nn", "onnx", "train", "attacks", "defences",
-            "report",
-            "lab",
+            "report", "lab",
         ],
     ),
     ("xtask", &[]),

@@ -7,7 +7,7 @@ use redmask_core::{Error, GroupId, Result, Seed, SegDataset, Session};
 use redmask_metrics::Interval;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{describe, standardise};
+use super::describe::descriptors;
 use super::permutation::{CrossValidation, permute};
 use crate::membership::RecordScore;
 

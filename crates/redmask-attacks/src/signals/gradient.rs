@@ -79,7 +79,13 @@ pub fn gradient_norms(
     for i in 0..data.len() {
         session.cancel.check()?;
         let sample = data.sample(i)?;
-        norms.push(gradient_norm(network, scaling, data.channels(), &sample, device)?);
+        norms.push(gradient_norm(
+            network,
+            scaling,
+            data.channels(),
+            &sample,
+            device,
+        )?);
         task.advance(1);
     }
     Ok(norms)

@@ -37,4 +37,3 @@ pub use view::View;
 pub(crate) use agreement::label_agreement;
 pub(crate) use pixel::PixelWeights;
 pub(crate) use requery::steadiness;
-pub(crate) use view::View;

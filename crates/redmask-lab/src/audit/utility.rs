@@ -117,6 +117,8 @@ fn qualities(records: &[Observation]) -> Vec<RecordQuality> {
             dice_loss: o.signals.dice,
             cross_entropy: o.signals.loss,
             classes: o.classes.clone(),
+            // Audits report the boundary F1 of the signals, whose tolerance is in pixels.
+            boundary_f1: None,
         })
         .collect()
 }

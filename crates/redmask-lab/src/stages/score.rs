@@ -3,7 +3,7 @@
 use redmask_attacks::controls::descriptors;
 use redmask_attacks::membership::{Decision, MembershipOutcome, RecordScore, ThresholdSource};
 use redmask_attacks::scores::{Population, ScoreAttack, ScoreInput, ShadowScores, calibrate};
-use redmask_core::{Knowledge, Result, SegDataset};
+use redmask_core::{Error, Knowledge, Result, SegDataset};
 use serde_json::{Value, json};
 
 use super::Workshop;
