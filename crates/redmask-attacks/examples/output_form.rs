@@ -8,6 +8,12 @@
 //! learns on the others and ranks one fold's members and non-members. No victim takes part, so the choice of a default
 //! from these figures is one that an adversary can make.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the figures are the output"
+)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -9,13 +9,15 @@
 //! - two seeds share no near-duplicate, and a blind classifier cannot tell one seed's scenes from another's;
 //! - scenes are drawn by the thousand a minute.
 
+#![expect(clippy::print_stdout, reason = "the figures are the output")]
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
 use redmask_attacks::controls::{BlindConfig, blind};
-use redmask_attacks::signals::{Signal, SignalConfig, collect, predict_in_batches};
+use redmask_attacks::signals::{RecordSignals, Signal, SignalConfig, collect, predict_in_batches};
 use redmask_core::{
     Error, IGNORE, LabelMap, Prediction, Predictor, Result, Sample, Seed, SegDataset, Session,
     Subset,
@@ -209,7 +211,7 @@ fn exposure(model: &NetworkPredictor, trained: &Subset, fresh: &Subset) -> Resul
         Signal::Margin,
         Signal::MeanIou,
     ] {
-        let scores = |records: &[_]| {
+        let scores = |records: &[RecordSignals]| {
             GroupedScores::ungrouped(records.iter().map(|r| signal.of(r)).collect()).map_err(failed)
         };
         let bootstrap = GroupedBootstrap::new(Seed::root(0));

@@ -15,7 +15,8 @@ fn fixtures() -> PathBuf {
 
 fn expected(name: &str) -> Value {
     let text = std::fs::read_to_string(fixtures().join("expected.json")).unwrap();
-    serde_json::from_str::<Value>(&text).unwrap()[name].take()
+    let mut all: Value = serde_json::from_str(&text).unwrap();
+    all[name].take()
 }
 
 fn opened(reader: &str, folder: &str, query: &str) -> Arc<dyn SegDataset> {
