@@ -49,7 +49,9 @@ fn main() {
         network = pass.commit(network);
         let step = start.elapsed();
         let start = Instant::now();
-        let logits = network.valid().forward(x.clone(), &Pass::eval().with_precision(precision));
+        let logits = network
+            .valid()
+            .forward(x.clone(), &Pass::eval().with_precision(precision));
         std::hint::black_box(logits);
         if i > 0 {
             println!(

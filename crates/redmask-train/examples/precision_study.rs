@@ -21,7 +21,10 @@ fn main() -> Result<()> {
     let [scenes, epochs, size, seeds, rest @ ..] = arguments.as_slice() else {
         panic!("usage: precision_study SCENES EPOCHS SIZE SEEDS [ENCODER WIDTH]");
     };
-    let number = |text: &String| text.parse::<usize>().expect("EPOCHS, SIZE and SEEDS are numbers");
+    let number = |text: &String| {
+        text.parse::<usize>()
+            .expect("EPOCHS, SIZE and SEEDS are numbers")
+    };
     let options = OpenOptions {
         size: Some((number(size), number(size))),
         ..OpenOptions::default()

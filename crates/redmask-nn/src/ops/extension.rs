@@ -10,7 +10,8 @@ use burn::{
 };
 
 use super::{
-    Activation, Precision, activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool, resize,
+    Activation, Precision, activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool,
+    resize,
 };
 
 /// Whether our kernels take this tensor; the stock operations take the others.

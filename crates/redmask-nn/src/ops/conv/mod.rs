@@ -141,13 +141,7 @@ impl Arithmetic {
     }
 
     /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
-    fn forward(
-        self,
-        g: &Geometry,
-        x: &[f32],
-        weight: &[f32],
-        maps: Option<&[Affine]>,
-    ) -> Vec<f32> {
+    fn forward(self, g: &Geometry, x: &[f32], weight: &[f32], maps: Option<&[Affine]>) -> Vec<f32> {
         match self {
             Self::Vectors(simd) => forward(simd, g, x, weight, maps),
             #[cfg(target_arch = "x86_64")]

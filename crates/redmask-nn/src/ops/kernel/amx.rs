@@ -69,7 +69,10 @@ impl Tiles {
     /// If AMX is not [`available`], or `pairs` is not in `1..=16`.
     pub(in super::super) fn new(pairs: usize) -> Self {
         assert!(available(), "AMX is not available");
-        assert!((1..=ROWS).contains(&pairs), "{pairs} pairs do not fit a tile");
+        assert!(
+            (1..=ROWS).contains(&pairs),
+            "{pairs} pairs do not fit a tile"
+        );
         let mut config = Config {
             palette: 1,
             start_row: 0,

@@ -3,10 +3,11 @@
 //! To the nearest, ties to even; numbers below the normal range become zero, as everywhere in AMX.
 
 use std::arch::x86_64::{
-    __m256i, __m512, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
-    _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps, _mm512_maskz_loadu_ps,
-    _mm512_mask_storeu_epi32, _mm512_mullo_epi32, _mm512_or_si512, _mm512_permutex2var_ps,
-    _mm512_set1_epi32, _mm512_set_epi32, _mm512_slli_epi32, _mm512_storeu_si512,
+    __m256i, __m512, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
+    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_or_si512,
+    _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32, _mm512_slli_epi32,
+    _mm512_storeu_si512,
 };
 
 /// Numbers of a vector.
@@ -167,9 +168,8 @@ unsafe fn read(source: &[f32], step: usize, count: usize) -> __m512 {
         match step {
             1 => _mm512_maskz_loadu_ps(mask(count), at),
             2 if count == LANES && source.len() >= 2 * LANES => {
-                let even = _mm512_set_epi32(
-                    30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0,
-                );
+                let even =
+                    _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
                 _mm512_permutex2var_ps(_mm512_loadu_ps(at), even, _mm512_loadu_ps(at.add(LANES)))
             }
             _ => {

@@ -54,7 +54,11 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
         &f32_kernels::weight_gradient::weight_gradient(simd, &g, &rx, &rdy),
         g.batch * g.output[0] * g.output[1],
     );
-    assert_eq!(dw, weight_gradient(simd, &g, &x, &dy), "{name} weight again");
+    assert_eq!(
+        dw,
+        weight_gradient(simd, &g, &x, &dy),
+        "{name} weight again"
+    );
 }
 
 #[test]
@@ -69,7 +73,11 @@ fn shapes_of_our_networks() {
     check([2, 64, 9, 9], [96, 64, 1, 1], &one(2));
     check([2, 64, 8, 8], [96, 64, 1, 1], &one(1));
     check([1, 16, 40, 40], [1, 16, 3, 3], &same(1));
-    check([1, 8, 20, 20], [8, 8, 3, 3], &ConvOptions::new([1, 1], [4, 4], [4, 4], 1));
+    check(
+        [1, 8, 20, 20],
+        [8, 8, 3, 3],
+        &ConvOptions::new([1, 1], [4, 4], [4, 4], 1),
+    );
     check([2, 16, 96, 96], [16, 16, 3, 3], &same(1));
     check([1, 48, 70, 70], [64, 48, 3, 3], &same(1));
 }

@@ -87,7 +87,8 @@ impl TiledWeight {
                         let at = (panel * steps + t * depth.blocks + block) * STEP;
                         // SAFETY: every step of every panel is written by one task.
                         let target = unsafe { values.part(at, STEP) };
-                        for (row, target) in target.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate()
+                        for (row, target) in
+                            target.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate()
                         {
                             if row >= valid[0] {
                                 target.fill(0);

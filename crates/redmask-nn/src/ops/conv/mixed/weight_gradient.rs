@@ -310,8 +310,7 @@ impl Job<'_> {
                         let first = operands.planes.offset(tap.shift) + start;
                         let input = &operands.input[i * PANEL * operands.pitch + first..];
                         debug_assert!(
-                            input.len()
-                                >= (down * ROWS - 1) * operands.pitch + steps * STEP
+                            input.len() >= (down * ROWS - 1) * operands.pitch + steps * STEP
                         );
                         let block = Block {
                             steps,
