@@ -150,3 +150,42 @@ pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_runs_once_inside_and_outside_of_the_pool() {
+        let run = || {
+            for count in [0, 1, 2, 3, 100] {
+                let runs: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                parallel(count, |i| {
+                    runs[i].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(runs.iter().all(|runs| runs.load(Ordering::Relaxed) == 1));
+            }
+        };
+        run();
+        rayon::scope(|_| run());
+    }
+
+    #[test]
+    fn large_blocks_take_the_advice_and_keep_their_content() {
+        let len = (9 << 20) / size_of::<u32>();
+        // SAFETY: the task writes the whole block.
+        let values = unsafe {
+            filled(len, |values: Shared<'_, u32>| {
+                for (i, value) in values.part(0, len).iter_mut().enumerate() {
+                    *value = i as u32;
+                }
+            })
+        };
+        assert!(
+            values
+                .iter()
+                .enumerate()
+                .all(|(i, &value)| value == i as u32)
+        );
+    }
+}

@@ -10,7 +10,8 @@ use burn::{
 use proptest::prelude::*;
 
 use super::{
-    Activation, Simd, add_relu, batch_norm_eval, batch_norm_train, group_norm, max_pool2d,
+    Activation, BatchStatistics, ConvOptions, Precision, Simd, add_relu, batch_norm_eval,
+    batch_norm_train, conv2d, conv2d_batch_norm_eval, conv2d_bias, group_norm, max_pool2d,
     upsample_nearest,
 };
 
@@ -110,6 +111,77 @@ fn activation() -> impl Strategy<Value = Activation> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn convolution_with_bias(
+        n in 1_usize..4, groups in 1_usize..4, inputs in 1_usize..12, outputs in 1_usize..12,
+        h in 1_usize..20, w in 1_usize..20, kernel in 1_usize..4,
+        stride in 1_usize..4, dilation in 1_usize..5,
+        activation in activation(),
+    ) {
+        let padding = dilation * (kernel - 1);
+        let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], groups);
+        let shapes = [
+            [n, groups * inputs, h, w],
+            [groups * outputs, inputs, kernel, kernel],
+            [groups * outputs, 1, 1, 1],
+        ];
+        assert_same(
+            &shapes,
+            2e-5,
+            &|t| {
+                let [x, weight, bias] = [t[0].clone(), t[1].clone(), t[2].clone()];
+                let (bias, options) = (flat(&bias), options.clone());
+                conv2d_bias(x, weight, bias, options, Precision::Fp32, activation, [None, None])
+            },
+            &|t| {
+                let bias = Some(flat(&t[2]));
+                activation.apply(module::conv2d(t[0].clone(), t[1].clone(), bias, options.clone()))
+            },
+        );
+    }
+
+    /// Not only close: a network scores the same whether or not gradients are tracked.
+    #[test]
+    fn convolution_and_normalisation_in_one_pass(
+        n in 1_usize..4, groups in 1_usize..3, inputs in 1_usize..20, outputs in 1_usize..20,
+        side in 1_usize..40, kernel in 1_usize..4, stride in 1_usize..3,
+        activation in activation(),
+    ) {
+        let device = Device::flex();
+        let options = || ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+        prop_assume!(side + 2 * (kernel / 2) >= kernel);
+        let tensor = |shape: [usize; 4], seed| {
+            let values = noise(shape.iter().product(), seed);
+            Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+        };
+        let x = tensor([n, groups * inputs, side, side], 1);
+        let weight = tensor([groups * outputs, inputs, kernel, kernel], 2);
+        let c1 = [groups * outputs, 1, 1, 1];
+        let statistic = |seed| flat(&tensor(c1, seed));
+        let (scale, shift, mean, variance) =
+            (statistic(3), statistic(4), statistic(5), statistic(6) * 0.5 + 1.0);
+        for precision in [Precision::Fp32, Precision::Bf16] {
+            for simd in Simd::available() {
+                simd.force(|| {
+                    let y = conv2d(x.clone(), weight.clone(), options(), precision, None);
+                    let (a, b) = (scale.clone(), shift.clone());
+                    let two = batch_norm_eval(y, a, b, mean.clone(), variance.clone(), 1e-5, activation);
+                    let statistics = BatchStatistics {
+                        weight: scale.clone(),
+                        bias: shift.clone(),
+                        mean: mean.clone(),
+                        variance: variance.clone(),
+                    };
+                    let (x, weight) = (x.clone(), weight.clone());
+                    let one = conv2d_batch_norm_eval(
+                        x, weight, options(), precision, statistics, 1e-5, activation,
+                    );
+                    assert!(one.equal(two).all().into_scalar::<bool>(), "{simd:?} {precision:?}");
+                });
+            }
+        }
+    }
 
     #[test]
     fn batch_norm_in_training(

@@ -12,6 +12,7 @@ mod classifier;
 mod deeplab;
 mod fixture;
 mod formula;
+mod ops;
 mod pspnet;
 mod swiftnet;
 mod unet;
