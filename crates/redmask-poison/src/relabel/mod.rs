@@ -7,6 +7,7 @@ use redmask_core::{ClassId, ClassTable, Error, IGNORE, LabelMap, Result};
 use redmask_data::resize_raster;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use random::BoundRandom;
 pub use random::{LabelSource, RandomLabels, RandomScope};
 
 use crate::ClassSet;

@@ -4,6 +4,7 @@ use redmask_core::Result;
 use serde_json::json;
 
 use super::{Builder, Repetition};
+use crate::backdoor::bind;
 use crate::deal::{Dealt, Side};
 use crate::plan::{ModelUse, Stage, Task, TrainTask, Trained, Work};
 use crate::store::{StageKey, StageKind};
@@ -37,6 +38,10 @@ impl Builder<'_> {
         let seed = side.seed(&repetition.root).child("train");
         let initial = self.weights.get(&model.model.network).cloned();
         let poison = self.recipe.poison_of(&model.model).cloned();
+        if let Some(poison) = &poison {
+            // What is wrong with the attack is known before anything is trained.
+            bind(poison, table, &seed)?;
+        }
         let mut config = json!({
             "network": network,
             "training": training,

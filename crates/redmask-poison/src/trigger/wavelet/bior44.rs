@@ -36,9 +36,9 @@ pub(super) fn coarse_part(plane: &[f64], height: usize, width: usize, levels: us
     let (mut h, mut w) = (height, width);
     for _ in 0..levels {
         sizes.push((h, w));
-        current = rows(&current, w, |row| analyse(row));
+        current = rows(&current, w, analyse);
         w = coefficients(w);
-        current = columns(&current, w, |column| analyse(column));
+        current = columns(&current, w, analyse);
         h = coefficients(h);
     }
     for (to_h, to_w) in sizes.into_iter().rev() {
