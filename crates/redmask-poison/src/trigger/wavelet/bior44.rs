@@ -78,7 +78,7 @@ fn synthesise(approximation: &[f64], n: usize) -> Vec<f64> {
             // Zeros stand between the coefficients; the first `length - 2` samples of the full convolution are border.
             let full = i + length - 2;
             (0..length)
-                .filter(|t| (full - t) % 2 == 0)
+                .filter(|&t| t <= full && (full - t).is_multiple_of(2))
                 .map(|t| SYNTHESIS[t] * approximation.get((full - t) / 2).copied().unwrap_or(0.0))
                 .sum()
         })
