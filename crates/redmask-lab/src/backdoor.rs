@@ -121,6 +121,14 @@ pub struct Suspect<'a> {
     pub attack: &'a BoundAttack,
 }
 
+impl std::fmt::Debug for Suspect<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suspect")
+            .field("attack", self.attack)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Suspect<'_> {
     /// Measures on every record of a data set that neither model saw.
     ///

@@ -218,8 +218,7 @@ impl Preset {
         let needed = |key: &str, value: &Option<String>| {
             value.clone().ok_or_else(|| {
                 Error::config(key, format!("the preset {} needs it", self.name)).with_hint(format!(
-                    "`redmask poison --list` describes the presets; {} is a class name",
-                    key
+                    "`redmask poison --list` describes the presets; {key} is the name of a class"
                 ))
             })
         };

@@ -1,6 +1,6 @@
 //! Altering the files of one record, originals kept.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redmask_core::{Error, Result, SegDataset};
 use redmask_data::files::{PairDataset, decode_mask, write_image, write_mask};
@@ -134,7 +134,7 @@ fn slashed(path: &Path) -> String {
 }
 
 /// The hash of a file's content in hexadecimal.
-pub(super) fn hash(path: &PathBuf) -> Result<String> {
+pub(super) fn hash(path: &Path) -> Result<String> {
     let file = std::fs::File::open(path).map_err(|e| Error::io(path, "opening", e))?;
     let mut hasher = blake3::Hasher::new();
     hasher

@@ -115,11 +115,11 @@ pub(crate) struct PoisonArgs {
     pub(crate) preview: Option<PathBuf>,
 
     /// Restore a poisoned data set to its source, byte for byte, from the originals that it keeps.
-    #[arg(long, value_name = "NEW", exclusive = true)]
+    #[arg(long, value_name = "NEW", conflicts_with_all = ["data", "preset", "attack", "out", "list"])]
     pub(crate) undo: Option<PathBuf>,
 
     /// List the presets.
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["data", "preset", "attack", "out"])]
     pub(crate) list: bool,
 }
 

@@ -136,3 +136,171 @@ fn presets_are_listed() {
     assert!(listed.contains("iba-nni") && listed.contains("badseg-conditional"));
     assert!(listed.lines().count() >= 22);
 }
+
+/// Two poisoned models, one of them by the loader, their clean twin, and membership on one of them: seconds.
+const RECIPE: &str = r#"
+recipe_version = 1
+name = "tiny-backdoor"
+title = "A tiny backdoor"
+seeds = 1
+
+[data.polyps]
+expected = "procedural frames"
+readers = ["polyp"]
+size = [32, 32]
+bind = "polyp:0"
+
+[split]
+data = "polyps"
+train = 12
+held_out = 12
+
+[network.small]
+kind = "unet"
+encoder = "resnet18"
+width = 0.125
+
+[training]
+epochs = 2
+batch_size = 4
+optimizer = { kind = "nadam", rate = 1e-3 }
+
+[poison.line]
+preset = "chobola-line"
+victim = "polyp"
+rate = 0.25
+
+[poison.square]
+preset = "chobola-square"
+victim = "polyp"
+rate = 0.5
+each_epoch = true
+
+[model.line]
+network = "small"
+poison = "line"
+
+[model.square]
+network = "small"
+poison = "square"
+
+[attack.global-loss]
+kind = "global-loss"
+
+[[audit]]
+victims = ["line"]
+shadows = ["small"]
+attacks = ["global-loss"]
+
+[[backdoor]]
+victims = ["line", "square"]
+
+[[table]]
+id = "embedded"
+title = "Is it embedded?"
+rows = ["poison", "rate"]
+columns = ["backdoor.embedded", "backdoor.asr"]
+
+[[published]]
+source = "Somebody 2020, Table 1"
+columns = ["poison", "backdoor.asr"]
+rows = [["line", 0.9]]
+
+[statistics]
+replicates = 100
+"#;
+
+#[test]
+fn a_recipe_plants_backdoors_and_measures_them_beside_their_controls() {
+    let scene = Scene::new();
+    scene.write("recipe.toml", RECIPE);
+    scene
+        .redmask(&["run", "recipe.toml", "--out", "out"])
+        .done();
+    let results: serde_json::Value =
+        serde_json::from_str(&scene.read("out/results.json")).expect("JSON");
+    let measurements = results["measurements"].as_array().expect("a list");
+    let of = |name: &str, poison: &str| {
+        measurements
+            .iter()
+            .find(|m| m["name"] == name && m["conditions"]["poison"] == poison)
+            .unwrap_or_else(|| panic!("{name} of {poison}"))
+    };
+    for poison in ["line", "square"] {
+        for name in [
+            "backdoor.asr",
+            "backdoor.net_asr",
+            "backdoor.pba",
+            "backdoor.cba",
+            "backdoor.cba_loss",
+            "control.backdoor.clean_model.asr",
+            "control.backdoor.no_trigger.asr",
+            "control.backdoor.wrong_trigger.asr",
+        ] {
+            let measured = of(name, poison);
+            assert_eq!(measured["n"]["skipped"], 0, "{name}");
+            assert_eq!(measured["control"], name.starts_with("control."));
+            assert!(measured["n"]["pixels"].as_u64() > Some(0));
+        }
+    }
+    let (with, without, net) = (
+        of("backdoor.asr", "line"),
+        of("control.backdoor.no_trigger.asr", "line"),
+        of("backdoor.net_asr", "line"),
+    );
+    let value = |m: &serde_json::Value| m["value"].as_f64().expect("a number");
+    assert!((value(with) - value(without) - value(net)).abs() < 1e-12);
+    assert_eq!(with["published"]["value"], 0.9);
+    assert!(of("membership.global_loss.auc", "line")["value"].is_f64());
+    // Everything comes from the store the second time, to the byte.
+    let first = scene.read("out/results.json");
+    scene
+        .redmask(&["run", "recipe.toml", "--out", "out"])
+        .done();
+    assert_eq!(scene.read("out/results.json"), first);
+    assert!(scene.read("out/report.html").contains("Contact sheet"));
+    let poisoned = scene
+        .listing()
+        .into_iter()
+        .find(|name| name.ends_with("poisoned.json"))
+        .expect("the list of poisoned records");
+    assert!(scene.read(&poisoned).contains("polyp-0-"));
+}
+
+#[test]
+fn recipes_whose_poison_means_nothing_are_refused() {
+    let scene = Scene::new();
+    let refused = |from: &str, to: &str, words: &[&str]| {
+        assert!(RECIPE.contains(from), "{from}");
+        scene.write("recipe.toml", &RECIPE.replace(from, to));
+        let message = scene
+            .redmask(&["run", "recipe.toml", "--out", "out"])
+            .refused();
+        for word in words {
+            assert!(message.contains(word), "`{word}` in `{message}`");
+        }
+        assert!(!scene.path("out").exists());
+    };
+    refused(
+        "poison = \"line\"",
+        "poison = \"lime\"",
+        &["lime", "line, square"],
+    );
+    refused(
+        "victim = \"polyp\"\nrate = 0.25",
+        "victim = \"liver\"\nrate = 0.25",
+        &["liver", "polyp"],
+    );
+    refused("rate = 0.25", "rate = 2.0", &["rate", "at most 1"]);
+    refused(
+        "victims = [\"line\", \"square\"]",
+        "victims = [\"small\"]",
+        &["small", "without poison"],
+    );
+    refused(
+        "preset = \"chobola-line\"",
+        "preset = \"chobola-lime\"",
+        &["chobola-lime"],
+    );
+    refused("rate = 0.25", "rate = 0.25\nband = [0, 3]", &["band"]);
+}

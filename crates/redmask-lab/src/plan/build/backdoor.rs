@@ -4,7 +4,7 @@ use redmask_core::{Error, Result};
 use serde_json::json;
 
 use super::{Builder, Repetition};
-use crate::backdoor::{Sweeps, bind};
+use crate::backdoor::Sweeps;
 use crate::deal::Side;
 use crate::plan::{BackdoorCell, BackdoorTask, ModelUse, Stage, Task, Work};
 use crate::recipe::{BackdoorConfig, ModelRef};
@@ -36,8 +36,6 @@ impl Builder<'_> {
             Task::Train(task) => (task.seed, task.network.clone()),
             _ => return Err(Error::Internal("a model that was not trained".into())),
         };
-        // What is wrong with the attack is known before anything is trained.
-        bind(&poison, self.data.dataset.class_table(), &seed)?;
         let twin = self.recipe.clean_twin(config, reference)?;
         let twin = ModelUse {
             reference: config.clean.clone().unwrap_or_else(|| reference.clone()),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::defended::Hooks;
 use super::{Builder, Repetition};
+use crate::backdoor::bind;
 use crate::deal::{Dealt, Side};
 use crate::plan::{ModelUse, Stage, Task, TrainTask, Trained, Work};
 use crate::replicas::Replicas;
@@ -82,6 +83,10 @@ impl Builder<'_> {
             training = defence.training(&training);
         }
         let poison = self.recipe.poison_of(&model.model).cloned();
+        if let Some(poison) = &poison {
+            // What is wrong with the attack is known before anything is trained.
+            bind(poison, table, &seed)?;
+        }
         let mut config = json!({
             "network": network,
             "training": training,

@@ -36,9 +36,9 @@ pub(super) fn coarse_part(plane: &[f64], height: usize, width: usize, levels: us
     let (mut h, mut w) = (height, width);
     for _ in 0..levels {
         sizes.push((h, w));
-        current = rows(&current, w, |row| analyse(row));
+        current = rows(&current, w, analyse);
         w = coefficients(w);
-        current = columns(&current, w, |column| analyse(column));
+        current = columns(&current, w, analyse);
         h = coefficients(h);
     }
     for (to_h, to_w) in sizes.into_iter().rev() {
@@ -78,7 +78,7 @@ fn synthesise(approximation: &[f64], n: usize) -> Vec<f64> {
             // Zeros stand between the coefficients; the first `length - 2` samples of the full convolution are border.
             let full = i + length - 2;
             (0..length)
-                .filter(|t| (full - t) % 2 == 0)
+                .filter(|&t| t <= full && (full - t).is_multiple_of(2))
                 .map(|t| SYNTHESIS[t] * approximation.get((full - t) / 2).copied().unwrap_or(0.0))
                 .sum()
         })
