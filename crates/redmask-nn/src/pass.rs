@@ -36,7 +36,8 @@ struct Statistic {
 pub struct Pass {
     mode: Mode,
     precision: Precision,
-    dropout: Seed,
+    /// The seeds of consecutive rows of the batch; of all rows if there is one.
+    dropout: Vec<(usize, Seed)>,
     draws: AtomicU64,
     flops: AtomicU64,
     statistics: Mutex<Vec<Statistic>>,
@@ -46,15 +47,21 @@ pub struct Pass {
 impl Pass {
     /// A training pass whose dropout masks follow from `seed`.
     pub fn train(seed: Seed) -> Self {
-        Self::new(Mode::Train, seed)
+        Self::new(Mode::Train, vec![(usize::MAX, seed)])
+    }
+
+    /// A training pass whose dropout masks follow for each of `samples` (its number of consecutive rows) from a seed of
+    /// its own: a sample meets the masks that it would meet in [`Pass::train`] of a batch of its rows alone.
+    pub fn train_samples(samples: Vec<(usize, Seed)>) -> Self {
+        Self::new(Mode::Train, samples)
     }
 
     /// An evaluation pass: a pure function of weights and input.
     pub fn eval() -> Self {
-        Self::new(Mode::Eval, Seed::root(0))
+        Self::new(Mode::Eval, Vec::new())
     }
 
-    fn new(mode: Mode, dropout: Seed) -> Self {
+    fn new(mode: Mode, dropout: Vec<(usize, Seed)>) -> Self {
         Self {
             mode,
             precision: Precision::default(),
@@ -103,6 +110,11 @@ impl Pass {
         self.flops.fetch_add(flops, Ordering::SeqCst);
     }
 
+    /// Whether gradients go to a tape.
+    pub(crate) fn records(&self) -> bool {
+        self.tape.is_some()
+    }
+
     /// Training or evaluation.
     pub fn mode(&self) -> Mode {
         self.mode
@@ -111,7 +123,7 @@ impl Pass {
     /// Zeroes each value with probability `p` and scales the rest by `1 / (1 - p)`; the identity in evaluation.
     ///
     /// # Panics
-    /// Unless `0 <= p < 1`.
+    /// Unless `0 <= p < 1`, or if the first dimension is not that of the pass's samples.
     pub fn dropout<const D: usize>(&self, x: Tensor<D>, p: f64) -> Tensor<D> {
         let shape = x.dims();
         self.drop_masked(x, p, shape)
@@ -120,7 +132,7 @@ impl Pass {
     /// Zeroes each channel of `[n, c, h, w]` with probability `p` and scales the rest, `torch.nn.Dropout2d`.
     ///
     /// # Panics
-    /// Unless `0 <= p < 1`.
+    /// As [`Pass::dropout`].
     pub fn dropout_channels(&self, x: Tensor<4>, p: f64) -> Tensor<4> {
         let [n, c, _, _] = x.dims();
         self.drop_masked(x, p, [n, c, 1, 1])
@@ -132,11 +144,15 @@ impl Pass {
             return x;
         }
         let draw = self.draws.fetch_add(1, Ordering::SeqCst);
-        let mut rng = self.dropout.child("dropout").index(draw).rng();
         let scale = (1.0 / (1.0 - p)) as f32;
-        let mask: Vec<f32> = (0..shape.iter().product())
-            .map(|_| if rng.random::<f64>() < p { 0.0 } else { scale })
-            .collect();
+        let row: usize = shape[1..].iter().product();
+        let mut mask: Vec<f32> = Vec::with_capacity(shape[0] * row);
+        for &(rows, seed) in &self.dropout {
+            let mut rng = seed.child("dropout").index(draw).rng();
+            let len = rows.saturating_mul(row).min(shape[0] * row - mask.len());
+            mask.extend((0..len).map(|_| if rng.random::<f64>() < p { 0.0 } else { scale }));
+        }
+        assert_eq!(mask.len(), shape[0] * row, "the samples fill the batch");
         let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device());
         x * mask
     }

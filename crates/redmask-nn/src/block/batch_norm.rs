@@ -58,13 +58,20 @@ impl BatchNorm2d {
     /// `[n, c, h, w]` to the same shape, then `activation`. A training pass takes the new running statistics along.
     ///
     /// # Panics
-    /// In training with one value per channel, whose variance is undefined.
+    /// In training with one value per channel, whose variance is undefined, or with a tape for gradients per sample.
     pub fn forward(&self, x: Tensor<4>, activation: Activation, pass: &Pass) -> Tensor<4> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if pass.mode() == Mode::Eval {
             let (BatchStatistics { mean, variance, .. }, _) = self.in_evaluation();
-            return ops::batch_norm_eval(x, weight, bias, mean, variance, self.eps, activation);
+            let recs = [pass.record(self.weight.id), pass.record(self.bias.id)];
+            return ops::batch_norm_eval(
+                x, weight, bias, mean, variance, self.eps, activation, recs,
+            );
         }
+        assert!(
+            !pass.records(),
+            "batch statistics couple the samples, whose gradients a tape is to keep apart"
+        );
         let [n, _, h, w] = x.dims();
         let count = (n * h * w) as f64;
         assert!(

@@ -10,8 +10,8 @@ use burn::{
 };
 
 use super::{
-    Activation, Precision, activation, autodiff::differentiable, conv, norm, per_sample::Rec, pool,
-    resize,
+    Activation, Precision, activation, autodiff::differentiable, bias, conv, norm, per_sample::Rec,
+    pool, resize,
 };
 
 /// Whether our kernels take this tensor; the stock operations take the others.
@@ -51,6 +51,10 @@ pub(super) trait CpuOps: Backend {
         norm_options: norm::Options,
     ) -> FloatTensor<Self>;
 
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, rec: Rec) -> FloatTensor<Self>;
+
+    fn cpu_add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>, rec: Rec) -> FloatTensor<Self>;
+
     /// Output, mean and biased variance of the batch.
     fn cpu_batch_norm_train(
         x: FloatTensor<Self>,
@@ -66,6 +70,7 @@ pub(super) trait CpuOps: Backend {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         options: norm::Options,
+        recs: [Rec; 2],
     ) -> FloatTensor<Self>;
 
     fn cpu_group_norm(
@@ -121,13 +126,21 @@ impl CpuOps for Flex {
         conv::fused::normalized([x, weight], norm, options, precision, norm_options)
     }
 
+    fn cpu_linear(x: FlexTensor, weight: FlexTensor, rec: Rec) -> FlexTensor {
+        conv::linear_op([x, weight], rec).0
+    }
+
+    fn cpu_add_bias(x: FlexTensor, bias: FlexTensor, rec: Rec) -> FlexTensor {
+        bias::op([x, bias], rec).0
+    }
+
     fn cpu_batch_norm_train(
         x: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,
         options: norm::Options,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let (y, state) = norm::batch_op([x, weight, bias], None, options);
+        let (y, state) = norm::batch_op([x, weight, bias], None, options, [None, None]);
         let [mean, variance] = state.statistics();
         (y, mean, variance)
     }
@@ -139,8 +152,9 @@ impl CpuOps for Flex {
         mean: FlexTensor,
         variance: FlexTensor,
         options: norm::Options,
+        recs: [Rec; 2],
     ) -> FlexTensor {
-        norm::batch_op([x, weight, bias], Some([mean, variance]), options).0
+        norm::batch_op([x, weight, bias], Some([mean, variance]), options, recs).0
     }
 
     fn cpu_group_norm(
@@ -205,7 +219,23 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         norm_options: norm::Options,
     ) -> FloatTensor<Self> {
         let y = Self::cpu_conv2d(x, weight, options, precision, None);
-        Self::cpu_batch_norm_eval(y, norm_weight, norm_bias, mean, variance, norm_options)
+        Self::cpu_batch_norm_eval(
+            y,
+            norm_weight,
+            norm_bias,
+            mean,
+            variance,
+            norm_options,
+            [None, None],
+        )
+    }
+
+    fn cpu_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, rec: Rec) -> FloatTensor<Self> {
+        differentiable::<C, _, 2>([x, weight], |inputs| conv::linear_op(inputs, rec))
+    }
+
+    fn cpu_add_bias(x: FloatTensor<Self>, bias: FloatTensor<Self>, rec: Rec) -> FloatTensor<Self> {
+        differentiable::<C, _, 2>([x, bias], |inputs| bias::op(inputs, rec))
     }
 
     fn cpu_batch_norm_train(
@@ -216,7 +246,7 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let mut statistics = None;
         let y = differentiable::<C, _, 3>([x, weight, bias], |inputs| {
-            let (y, state) = norm::batch_op(inputs, None, options);
+            let (y, state) = norm::batch_op(inputs, None, options, [None, None]);
             statistics = Some(state.statistics());
             (y, state)
         });
@@ -232,10 +262,11 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         options: norm::Options,
+        recs: [Rec; 2],
     ) -> FloatTensor<Self> {
         let statistics = [mean.into_primitive(), variance.into_primitive()];
         differentiable::<C, _, 3>([x, weight, bias], |inputs| {
-            norm::batch_op(inputs, Some(statistics), options)
+            norm::batch_op(inputs, Some(statistics), options, recs)
         })
     }
 

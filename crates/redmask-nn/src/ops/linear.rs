@@ -1,8 +1,11 @@
 //! Fully connected layer.
 
-use burn::tensor::Tensor;
+use burn::{backend::Dispatch, tensor::Tensor};
 
-use super::Rec;
+use super::{
+    Rec, add_bias,
+    extension::{CpuOps, on_cpu},
+};
 
 /// `x weight^T + bias` with `x` `[n, in]`, `weight` `[out, in]` (PyTorch's layout) and `bias` `[out]`.
 ///
@@ -13,13 +16,16 @@ pub fn linear(
     bias: Option<Tensor<1>>,
     recs: [Rec; 2],
 ) -> Tensor<2> {
-    debug_assert!(
-        recs.iter().all(Option::is_none),
-        "no tape can be constructed yet"
-    );
-    let y = x.matmul(weight.transpose());
+    let [rec, bias_rec] = recs;
+    // Ordinary training takes the stock product: it transposes nothing.
+    let y = if rec.is_some() && on_cpu(&x) {
+        let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+        Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_linear(x, weight, rec))
+    } else {
+        x.matmul(weight.transpose())
+    };
     match bias {
-        Some(bias) => y + bias.unsqueeze(),
+        Some(bias) => add_bias(y, bias, bias_rec),
         None => y,
     }
 }

@@ -13,12 +13,14 @@
 
 mod activation;
 mod autodiff;
+mod bias;
 mod conv;
 mod extension;
 mod flex;
 mod kernel;
 mod linear;
 mod memory;
+mod noise;
 mod norm;
 mod per_sample;
 mod pool;
@@ -31,11 +33,13 @@ mod simd;
 mod parity;
 
 pub use activation::{Activation, add_relu, relu};
-pub use conv::{add_bias, conv2d, conv2d_batch_norm_eval, conv2d_bias};
+pub use bias::add_bias;
+pub use conv::{conv2d, conv2d_batch_norm_eval, conv2d_bias};
 pub use linear::linear;
 pub use memory::retain_freed_memory;
+pub use noise::add_gaussian_noise;
 pub use norm::{BatchNormOutput, BatchStatistics, batch_norm_eval, batch_norm_train, group_norm};
-pub use per_sample::{Rec, Tape};
+pub use per_sample::{KEPT_BYTES, Rec, SampleGradients, Tape};
 pub use pool::max_pool2d;
 pub use precision::Precision;
 pub use resize::{

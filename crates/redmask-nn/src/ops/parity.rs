@@ -220,7 +220,9 @@ proptest! {
             2e-5,
             &|t| {
                 let (mean, variance) = (mean.clone(), variance.clone());
-                batch_norm_eval(t[0].clone(), flat(&t[1]), flat(&t[2]), mean, variance, 1e-5, activation)
+                batch_norm_eval(
+                    t[0].clone(), flat(&t[1]), flat(&t[2]), mean, variance, 1e-5, activation, [None, None],
+                )
             },
             &|t| {
                 let (mean, variance) = (mean.clone().autodiff(), variance.clone().autodiff());
@@ -326,8 +328,16 @@ fn a_nan_survives_every_operation() {
     for simd in Simd::available() {
         simd.force(|| {
             for activation in [Activation::Identity, Activation::Relu, Activation::Relu6] {
-                let y =
-                    batch_norm_eval(x.clone(), ones(), ones(), ones(), ones(), 1e-5, activation);
+                let y = batch_norm_eval(
+                    x.clone(),
+                    ones(),
+                    ones(),
+                    ones(),
+                    ones(),
+                    1e-5,
+                    activation,
+                    [None, None],
+                );
                 assert!(any_nan(y), "{simd:?} {activation:?}");
             }
             assert!(any_nan(add_relu(x.clone(), x.clone())), "{simd:?}");

@@ -47,6 +47,14 @@ impl Clipping {
         }
     }
 
+    /// The largest norm that a clipped gradient can have if it lies in one of `parts` parameter tensors alone.
+    pub(super) fn largest_in_one_part(&self, parts: usize) -> f64 {
+        match *self {
+            Self::Flat { norm } | Self::Automatic { norm, .. } => norm,
+            Self::PerLayer { norm } => norm / (parts as f64).sqrt(),
+        }
+    }
+
     /// # Errors
     /// If the bound or the stability constant is not a positive number.
     pub fn validate(&self) -> Result<()> {

@@ -1,17 +1,16 @@
-//! The sum of clipped per-unit gradients, one unit at a time.
-//!
-//! Each unit has a forward and a backward pass of its own: exact for every network without batch normalisation, on every
-//! device, in the memory of one unit. On the CPU convolutions run image by image anyway.
+//! The sum of clipped per-unit gradients.
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use redmask_core::Seed;
 use redmask_nn::network::SegmentationNetwork;
+use redmask_nn::ops::Tape;
 use redmask_nn::pass::Pass;
 
+use super::book_keeping::{self, Recorded};
 use super::clip::Clipping;
-use super::flat::GradientLayout;
+use super::layout::{GradientLayout, Parts};
+use super::one_by_one;
 use crate::loss::{LossConfig, Targets};
 use crate::trainer::values;
 
@@ -26,72 +25,129 @@ pub struct UnitInput {
     pub dropout: Seed,
 }
 
+impl UnitInput {
+    /// Number of images.
+    pub(super) fn images(&self) -> usize {
+        self.targets.len()
+    }
+}
+
 /// A clipped sum and what it was made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClippedSum {
-    /// The sum, in the order of the layout.
-    pub sum: Vec<f32>,
+    /// The sum, one vector for each parameter in the order of the layout.
+    pub sum: Parts,
     /// The norm of each unit's gradient before clipping.
     pub norms: Vec<f64>,
     /// The mean loss of each unit's images.
     pub losses: Vec<f64>,
 }
 
+impl ClippedSum {
+    /// The sum over no units.
+    pub(super) fn empty(layout: &GradientLayout) -> Self {
+        Self {
+            sum: layout.zeros(),
+            norms: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+}
+
 /// Clips the gradient of each unit's mean loss and sums over the units. With a separable loss, adding or removing a unit
 /// changes the sum by at most [`Clipping::sensitivity`].
+///
+/// On the CPU device one forward and one backward pass serve as many units as `images_at_once` images are (a unit is never
+/// split), see [`redmask_nn::ops::Tape`]; elsewhere this is [`clipped_sum_one_by_one`]. Both agree but for rounding.
 ///
 /// With a loss over the whole batch ([`Reduction::Batch`](crate::loss::Reduction::Batch)) each unit gets its share of the
 /// batch's gradient times the number of units, as Opacus clips a loss that it takes for a mean. That bound does not hold
 /// then, because a unit also changes the shares of the others.
 ///
 /// # Panics
-/// If inputs and targets of a unit differ in shape.
+/// If inputs and targets of a unit differ in shape, if units differ in the size of their images, or if the network
+/// normalises by the statistics of the batch.
 pub fn clipped_sum(
     network: &SegmentationNetwork,
     units: &[UnitInput],
     loss: &LossConfig,
     clipping: &Clipping,
     layout: &GradientLayout,
+    images_at_once: usize,
 ) -> ClippedSum {
-    let mut result = ClippedSum {
-        sum: vec![0.0; layout.len()],
-        norms: Vec::with_capacity(units.len()),
-        losses: Vec::with_capacity(units.len()),
-    };
-    let mut shares = if loss.is_separable() {
-        None
-    } else {
-        Some(coupled_shares(network, units, loss).into_iter())
-    };
-    let mut flat = vec![0.0; layout.len()];
-    for unit in units {
-        let logits = network.forward(unit.input.clone(), &Pass::train(unit.dropout));
-        let loss = match shares.as_mut().and_then(Iterator::next) {
-            Some(share) => LossConfig::known(logits, share.value, share.gradient),
-            None => loss.apply(logits, &unit.targets),
-        };
-        result.losses.push(loss.mean_value());
-        let mut gradients = GradientsParams::from_grads(loss.mean().backward(), network);
-        layout.gather(network, &mut gradients, &mut flat);
-        let squares = layout.squared_norms(&flat);
-        layout.accumulate(&clipping.factors(&squares), &flat, &mut result.sum);
-        result.norms.push(squares.iter().sum::<f64>().sqrt());
+    if !units
+        .iter()
+        .all(|unit| Tape::works_on(&unit.input.device()))
+    {
+        return clipped_sum_one_by_one(network, units, loss, clipping, layout);
+    }
+    let shares = shares(network, units, loss);
+    let mut result = ClippedSum::empty(layout);
+    let mut first = true;
+    for span in virtual_batches(units, images_at_once) {
+        let shares = shares.as_ref().map(|shares| &shares[span.clone()]);
+        let start = Pass::train_samples;
+        let Recorded { gradients, losses } =
+            book_keeping::record(network, &units[span], loss, shares, layout, start);
+        book_keeping::add(&gradients, network, clipping, layout, first, &mut result);
+        result.losses.extend(losses);
+        first = false;
     }
     result
 }
 
-/// One unit's part in the gradient of a batch loss.
-struct Share {
-    value: f64,
-    /// Derivative by the unit's logits, times the number of units.
-    gradient: Vec<f32>,
-}
-
-fn coupled_shares(
+/// [`clipped_sum`] with a forward and a backward pass for each unit: exact for every network without batch normalisation,
+/// on every device, in the memory of one unit. What the faster way is tested against.
+///
+/// # Panics
+/// If inputs and targets of a unit differ in shape.
+pub fn clipped_sum_one_by_one(
     network: &SegmentationNetwork,
     units: &[UnitInput],
     loss: &LossConfig,
-) -> Vec<Share> {
+    clipping: &Clipping,
+    layout: &GradientLayout,
+) -> ClippedSum {
+    let shares = shares(network, units, loss);
+    one_by_one::clipped_sum(network, units, loss, shares, clipping, layout)
+}
+
+/// Consecutive units with at most `images` images together, or one unit with more.
+pub(super) fn virtual_batches(units: &[UnitInput], images: usize) -> Vec<std::ops::Range<usize>> {
+    let mut batches: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut room = 0;
+    for (index, unit) in units.iter().enumerate() {
+        match batches.last_mut() {
+            Some(batch) if unit.images() <= room => {
+                batch.end = index + 1;
+                room -= unit.images();
+            }
+            _ => {
+                batches.push(index..index + 1);
+                room = images.saturating_sub(unit.images());
+            }
+        }
+    }
+    batches
+}
+
+/// One unit's part in the gradient of a batch loss.
+#[derive(Debug, Clone)]
+pub(super) struct Share {
+    pub(super) value: f64,
+    /// Derivative by the unit's logits, times the number of units.
+    pub(super) gradient: Vec<f32>,
+}
+
+/// The units' shares of a loss that couples them, `None` if it does not.
+fn shares(
+    network: &SegmentationNetwork,
+    units: &[UnitInput],
+    loss: &LossConfig,
+) -> Option<Vec<Share>> {
+    if loss.is_separable() {
+        return None;
+    }
     let network = network.valid();
     let mut logits = Vec::new();
     let mut lengths = Vec::with_capacity(units.len());
@@ -106,7 +162,7 @@ fn coupled_shares(
     let targets = Targets::concatenated(units.iter().map(|u| &u.targets));
     let value = loss.evaluate(&logits, shape, &targets);
     let mut rest = value.gradient.as_slice();
-    lengths
+    let shares = lengths
         .into_iter()
         .map(|len| {
             let (own, later) = rest.split_at(len);
@@ -116,5 +172,29 @@ fn coupled_shares(
                 gradient: own.iter().map(|g| g * units.len() as f32).collect(),
             }
         })
-        .collect()
+        .collect();
+    Some(shares)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn virtual_batches_never_split_a_unit() {
+        let unit = |images: usize| UnitInput {
+            input: Tensor::zeros([images, 1, 1, 1], &Device::flex()),
+            targets: Targets::Hard {
+                shape: [images, 1, 1],
+                labels: vec![0; images],
+            },
+            dropout: Seed::root(0),
+        };
+        let units = [2, 1, 5, 1, 1, 1].map(unit);
+        assert_eq!(virtual_batches(&units, 3), [0..2, 2..3, 3..6]);
+        assert_eq!(virtual_batches(&units, 1).len(), 6);
+        assert!(virtual_batches(&[], 3).is_empty());
+    }
 }

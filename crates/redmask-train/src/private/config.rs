@@ -84,6 +84,14 @@ pub struct PrivacyConfig {
     /// (De et al., arXiv 2204.13650).
     #[serde(default = "one")]
     pub augmentations: u32,
+    /// Images in memory at once. A step with more of them is taken in several passes (virtual batches): time and rounding
+    /// depend on it, the guarantee does not. A unit is never split.
+    #[serde(default = "sixteen")]
+    pub images_at_once: usize,
+    /// Canaries that audit the training, 0 for none; a few hundred make a bound. Each has at most one unit's influence, and
+    /// together they disturb the weights as that many more units would.
+    #[serde(default)]
+    pub canaries: usize,
     /// How steps are filled.
     #[serde(default)]
     pub sampling: PrivateSampling,
@@ -99,6 +107,10 @@ fn one() -> u32 {
     1
 }
 
+fn sixteen() -> usize {
+    16
+}
+
 impl PrivacyConfig {
     /// Flat clipping at 1, single records, Poisson sampling, secret noise.
     pub fn new(budget: Budget, delta: f64) -> Self {
@@ -108,6 +120,8 @@ impl PrivacyConfig {
             clipping: Clipping::default(),
             unit: PrivacyUnit::default(),
             augmentations: one(),
+            images_at_once: sixteen(),
+            canaries: 0,
             sampling: PrivateSampling::default(),
             secret: SecretSource::default(),
             paper_compat: false,
@@ -149,6 +163,12 @@ impl PrivacyConfig {
         }
         if self.augmentations == 0 {
             return Err(Error::config("privacy.augmentations", "must be at least 1"));
+        }
+        if self.images_at_once == 0 {
+            return Err(Error::config(
+                "privacy.images_at_once",
+                "must be at least 1",
+            ));
         }
         self.clipping.validate()
     }

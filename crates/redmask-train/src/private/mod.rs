@@ -4,14 +4,18 @@
 //! the expected batch size; any optimizer may follow, it only post-processes. A linter refuses what would make the stated
 //! epsilon untrue.
 
+mod book_keeping;
+mod canary;
 mod clip;
 mod clipped_sum;
 mod config;
-mod flat;
+mod layout;
 mod lint;
 mod objective;
+mod one_by_one;
 mod report;
 mod secret;
+mod white_box;
 
 use std::collections::BTreeMap;
 
@@ -19,16 +23,19 @@ use redmask_core::{Error, Result, SegDataset};
 use redmask_metrics::accountant::{NoiseTarget, noise_for};
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
 
+pub use canary::AuditReport;
 pub use clip::Clipping;
-pub use clipped_sum::{ClippedSum, UnitInput, clipped_sum};
+pub use clipped_sum::{ClippedSum, UnitInput, clipped_sum, clipped_sum_one_by_one};
 pub use config::{Budget, PrivacyConfig, PrivacyUnit, PrivateSampling, SecretSource};
-pub use flat::GradientLayout;
+pub use layout::{GradientLayout, Parts};
 pub use lint::{Finding, Rule, Severity};
 pub use report::PrivacyReport;
+pub use secret::Secret;
+pub use white_box::{GradientAccess, GradientNorms, gradient_norms};
 
+use self::canary::Canaries;
 use self::lint::{Facts, admit, lint, module_kinds};
 use self::objective::{PrivateObjective, Units};
-use self::secret::Secret;
 use crate::optim::RateGroup;
 use crate::segmentation::{Sets, TrainConfig, TrainOutcome, train_with};
 use crate::trainer::TrainRun;
@@ -91,6 +98,7 @@ pub fn train_privately(
         SecretSource::Entropy => Secret::from_entropy()?,
         SecretSource::Seed => Secret::from_seed(run.seed),
     };
+    let canaries = Canaries::new(privacy.canaries, &secret, &privacy.clipping, &layout)?;
     let training = train_with(
         architecture,
         network,
@@ -106,8 +114,10 @@ pub fn train_privately(
                 units,
                 layout,
                 secret,
+                canaries,
                 noise_multiplier,
                 steps_per_epoch,
+                steps: 0,
             })
         },
     )?;
@@ -118,6 +128,7 @@ pub fn train_privately(
         rate,
         training.steps,
         count,
+        training.history.last().and_then(|e| e.report.audit),
     )?;
     privacy.write(run.folder)?;
     Ok(PrivateOutcome { training, privacy })

@@ -6,9 +6,10 @@ use redmask_nn::pass::Pass;
 use redmask_nn::weights::StateDict;
 use serde::{Deserialize, Serialize};
 
+use super::canary::Canaries;
 use super::clipped_sum::{UnitInput, clipped_sum};
 use super::config::{PrivacyConfig, PrivateSampling};
-use super::flat::GradientLayout;
+use super::layout::GradientLayout;
 use super::secret::Secret;
 use crate::loss::Loss;
 use crate::sampler::{Batch, shuffled_batches};
@@ -30,16 +31,44 @@ pub(super) struct PrivateObjective<'a> {
     pub(super) units: Units,
     pub(super) layout: GradientLayout,
     pub(super) secret: Secret,
+    pub(super) canaries: Canaries,
     pub(super) noise_multiplier: f64,
     pub(super) steps_per_epoch: usize,
+    /// Steps taken.
+    pub(super) steps: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Memory {
     secret: String,
+    /// What the noise of the steps so far adds up to for the accountant: their number, and the two values that are the
+    /// same in each.
+    accountant: Spending,
+    /// The canaries' scores.
+    canaries: Vec<f64>,
+}
+
+/// The accountant's state. It is checked on resume, so that steps taken under another noise cannot be counted as these.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Spending {
+    noise_multiplier: f64,
+    sample_rate: f64,
+    steps: u64,
 }
 
 impl PrivateObjective<'_> {
+    fn sample_rate(&self) -> f64 {
+        1.0 / self.steps_per_epoch as f64
+    }
+
+    fn spending(&self) -> Spending {
+        Spending {
+            noise_multiplier: self.noise_multiplier,
+            sample_rate: self.sample_rate(),
+            steps: self.steps,
+        }
+    }
+
     /// Everything `unit` brings to a step.
     fn input(&self, unit: usize, batch: &Batch) -> Result<UnitInput> {
         let seed = self.inner.run.seed;
@@ -76,7 +105,7 @@ impl Objective for PrivateObjective<'_> {
         match self.privacy.sampling {
             PrivateSampling::Poisson => {
                 let first = u64::from(epoch) * self.steps_per_epoch as u64;
-                let rate = 1.0 / self.steps_per_epoch as f64;
+                let rate = self.sample_rate();
                 (0..self.steps_per_epoch as u64)
                     .map(|position| self.secret.poisson(first + position, count, rate))
                     .collect()
@@ -110,21 +139,30 @@ impl Objective for PrivateObjective<'_> {
             .map(|&unit| self.input(unit, batch))
             .collect::<Result<Vec<_>>>()?;
         let clipping = &self.privacy.clipping;
-        let loss = &self.inner.config.loss;
-        let mut clipped = clipped_sum(network, &inputs, loss, clipping, &self.layout);
+        let mut clipped = clipped_sum(
+            network,
+            &inputs,
+            &self.inner.config.loss,
+            clipping,
+            &self.layout,
+            self.privacy.images_at_once,
+        );
         check_finite(&clipped.losses, batch, &self.units.names)?;
         check_finite(&clipped.norms, batch, &self.units.names)?;
+        let drawn =
+            self.secret
+                .poisson_canaries(batch.step, self.canaries.len(), self.sample_rate());
+        self.canaries.join(&drawn, &mut clipped.sum);
         let deviation = self.noise_multiplier * clipping.sensitivity();
-        self.secret
-            .add_noise(batch.step, deviation, &mut clipped.sum);
         // The realised batch size is itself private: divide by the expected one.
         let expected = self.units.names.len() as f64 / self.steps_per_epoch as f64;
-        for value in &mut clipped.sum {
-            *value /= expected as f32;
-        }
+        self.secret
+            .add_noise(batch.step, deviation, expected.recip(), &mut clipped.sum);
+        self.canaries.observe(&clipped.sum);
+        self.steps = batch.step + 1;
         let n = clipped.losses.len();
         Ok(StepGradients {
-            gradients: self.layout.scatter(network, &clipped.sum),
+            gradients: self.layout.scatter(network, clipped.sum),
             mean_loss: (n > 0).then(|| clipped.losses.iter().sum::<f64>() / n as f64),
         })
     }
@@ -134,12 +172,22 @@ impl Objective for PrivateObjective<'_> {
         network: &SegmentationNetwork,
         epoch: u32,
     ) -> Result<SegmentationReport> {
-        self.inner.end_epoch(network, epoch)
+        let audit = if epoch == self.inner.config.epochs {
+            self.canaries.audit(self.privacy.delta)?
+        } else {
+            None
+        };
+        Ok(SegmentationReport {
+            audit,
+            ..self.inner.end_epoch(network, epoch)?
+        })
     }
 
     fn memory(&self) -> (StateDict, serde_json::Value) {
         let memory = Memory {
             secret: self.secret.to_hex(),
+            accountant: self.spending(),
+            canaries: self.canaries.scores(),
         };
         (StateDict::new(), serde_json::json!(memory))
     }
@@ -150,6 +198,26 @@ impl Objective for PrivateObjective<'_> {
             .map_err(|e| Error::input(folder, format!("not a private checkpoint: {e}")))?;
         self.secret = Secret::from_hex(&memory.secret)
             .ok_or_else(|| Error::input(folder, "the checkpoint's key is damaged"))?;
+        self.canaries = Canaries::new(
+            self.privacy.canaries,
+            &self.secret,
+            &self.privacy.clipping,
+            &self.layout,
+        )?;
+        self.canaries
+            .restore(&memory.canaries)
+            .ok_or_else(|| Error::input(folder, "the checkpoint has other canaries"))?;
+        self.steps = memory.accountant.steps;
+        if self.spending() != memory.accountant {
+            return Err(Error::input(
+                folder,
+                format!(
+                    "the checkpoint's steps were taken with {:?}, these would be with {:?}",
+                    memory.accountant,
+                    self.spending()
+                ),
+            ));
+        }
         Ok(())
     }
 }

@@ -5,17 +5,17 @@ use std::fmt;
 use rand::rngs::SysRng;
 use rand::{RngExt, SeedableRng, TryRng};
 use rand_chacha::ChaCha20Rng;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use redmask_core::{Error, Result, Seed};
+use redmask_nn::ops::add_gaussian_noise;
 
 /// Elements that share a noise stream.
-const CHUNK: usize = 1 << 13;
+const CHUNK: usize = 1 << 14;
 
-/// The key of all draws of one private training. Sampling and noise use streams of their own, so that neither tells
-/// anything about the other.
+/// The key of all draws of one private training. Sampling, noise and canaries use streams of their own, so that none tells
+/// anything about the others.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret([u8; 32]);
+pub struct Secret([u8; 32]);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +25,10 @@ impl fmt::Debug for Secret {
 
 impl Secret {
     /// A key from the operating system.
-    pub(crate) fn from_entropy() -> Result<Self> {
+    ///
+    /// # Errors
+    /// If the system gives no entropy.
+    pub fn from_entropy() -> Result<Self> {
         let mut key = [0; 32];
         SysRng.try_fill_bytes(&mut key).map_err(|e| {
             Error::unsupported(
@@ -36,8 +39,8 @@ impl Secret {
         Ok(Self(key))
     }
 
-    /// A key that follows from a seed.
-    pub(crate) fn from_seed(seed: Seed) -> Self {
+    /// A key that follows from a seed. Who knows the seed can subtract the noise.
+    pub fn from_seed(seed: Seed) -> Self {
         Self(*seed.child("privacy").as_bytes())
     }
 
@@ -51,38 +54,51 @@ impl Secret {
             .map(|h| Self(*h.as_bytes()))
     }
 
-    fn stream(&self, purpose: &str, step: u64, part: u64) -> ChaCha20Rng {
+    fn key(&self, purpose: &str, step: u64, part: u64) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(purpose.as_bytes());
         hasher.update(&step.to_le_bytes());
         hasher.update(&part.to_le_bytes());
-        ChaCha20Rng::from_seed(*hasher.finalize().as_bytes())
+        *hasher.finalize().as_bytes()
+    }
+
+    pub(super) fn stream(&self, purpose: &str, step: u64) -> ChaCha20Rng {
+        ChaCha20Rng::from_seed(self.key(purpose, step, 0))
     }
 
     /// The units of one step: each of `count` joins with probability `rate`.
-    pub(crate) fn poisson(&self, step: u64, count: usize, rate: f64) -> Vec<usize> {
-        let mut rng = self.stream("sampling", step, 0);
+    pub fn poisson(&self, step: u64, count: usize, rate: f64) -> Vec<usize> {
+        let mut rng = self.stream("sampling", step);
         (0..count).filter(|_| rng.random::<f64>() < rate).collect()
     }
 
-    /// Adds independent `N(0, deviation^2)` to each element. Each draw is half the sum of four, which closes the
-    /// attack on the holes of floating-point Gaussians (Holohan and Braghin, arXiv 2107.10138).
-    pub(crate) fn add_noise(&self, step: u64, deviation: f64, values: &mut [f32]) {
-        if deviation == 0.0 {
-            return;
-        }
-        values
-            .par_chunks_mut(CHUNK)
+    /// The same for canaries, from a stream of its own.
+    pub(super) fn poisson_canaries(&self, step: u64, count: usize, rate: f64) -> Vec<usize> {
+        let mut rng = self.stream("canary sampling", step);
+        (0..count).filter(|_| rng.random::<f64>() < rate).collect()
+    }
+
+    /// Adds independent `N(0, deviation^2)` to each element, then multiplies by `scale`. See
+    /// [`add_gaussian_noise`]; parts are split into streams of their own, so that the threads change nothing.
+    pub fn add_noise(&self, step: u64, deviation: f64, scale: f64, parts: &mut [Vec<f32>]) {
+        let tasks: Vec<(u64, &mut [f32])> = parts
+            .iter_mut()
             .enumerate()
-            .for_each(|(part, chunk)| {
-                let mut rng = self.stream("noise", step, part as u64);
-                for value in chunk {
-                    let sum: f64 = (0..4)
-                        .map(|_| -> f64 { StandardNormal.sample(&mut rng) })
-                        .sum();
-                    *value += (deviation * 0.5 * sum) as f32;
+            .flat_map(|(part, values)| {
+                let chunks = values.chunks_mut(CHUNK).enumerate();
+                chunks.map(move |(chunk, values)| (((part as u64) << 32) | chunk as u64, values))
+            })
+            .collect();
+        tasks.into_par_iter().for_each(|(stream, values)| {
+            if deviation > 0.0 {
+                let key = self.key("noise", step, stream);
+                add_gaussian_noise(&key, deviation as f32, scale as f32, values);
+            } else {
+                for value in values {
+                    *value *= scale as f32;
                 }
-            });
+            }
+        });
     }
 }
 
@@ -96,8 +112,9 @@ mod tests {
     fn noise_has_the_stated_distribution() {
         let secret = Secret::from_seed(Seed::root(0));
         let deviation = 2.5;
-        let mut values = vec![0f32; 200_000];
-        secret.add_noise(3, deviation, &mut values);
+        let mut parts = vec![vec![0f32; 150_000], vec![0f32; 50_000]];
+        secret.add_noise(3, deviation, 1.0, &mut parts);
+        let values = parts.concat();
         let mut sorted: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
         sorted.sort_by(f64::total_cmp);
         let normal = Normal::new(0.0, deviation).unwrap();
@@ -123,24 +140,25 @@ mod tests {
         for k in [1, 2, CHUNK] {
             assert!(lag(k).abs() < 4.0 / n.sqrt(), "lag {k}: {}", lag(k));
         }
-        let mut other = vec![0f32; 4];
-        secret.add_noise(4, deviation, &mut other);
-        assert_ne!(other, values[..4]);
+        let mut other = vec![vec![0f32; 4]; 2];
+        secret.add_noise(4, deviation, 1.0, &mut other);
+        assert_ne!(other[0], values[..4]);
+        assert_ne!(other[0], other[1]);
     }
 
     #[test]
     fn noise_is_added_to_what_is_there_and_zero_adds_none() {
         let secret = Secret::from_seed(Seed::root(1));
-        let mut noise = vec![0f32; 100];
-        secret.add_noise(0, 1.0, &mut noise);
-        let mut shifted = vec![5f32; 100];
-        secret.add_noise(0, 1.0, &mut shifted);
-        for (a, b) in noise.iter().zip(&shifted) {
-            assert!((a + 5.0 - b).abs() < 1e-5);
+        let mut noise = vec![vec![0f32; 100]];
+        secret.add_noise(0, 1.0, 1.0, &mut noise);
+        let mut shifted = vec![vec![5f32; 100]];
+        secret.add_noise(0, 1.0, 0.5, &mut shifted);
+        for (a, b) in noise[0].iter().zip(&shifted[0]) {
+            assert!((0.5 * (a + 5.0) - b).abs() < 1e-5);
         }
-        let mut still = vec![5f32; 100];
-        secret.add_noise(0, 0.0, &mut still);
-        assert_eq!(still, [5f32; 100]);
+        let mut still = vec![vec![5f32; 100]];
+        secret.add_noise(0, 0.0, 2.0, &mut still);
+        assert_eq!(still[0], [10f32; 100]);
     }
 
     #[test]

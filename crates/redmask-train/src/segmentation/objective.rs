@@ -18,6 +18,7 @@ use super::evaluation::{Evaluation, evaluate};
 use super::records::Records;
 use super::rewrite::EpochRewrite;
 use crate::loss::{Loss, Targets};
+use crate::private::AuditReport;
 use crate::sampler::{Batch, shuffled_batches};
 use crate::trainer::{Objective, TrainRun};
 
@@ -27,6 +28,9 @@ pub struct SegmentationReport {
     /// Held-out records, in the epochs in which they are measured.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation: Option<Evaluation>,
+    /// What the canaries of a private training revealed, after its last epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub audit: Option<AuditReport>,
 }
 
 pub(crate) struct SegmentationObjective<'a> {
@@ -146,6 +150,9 @@ impl Objective for SegmentationObjective<'_> {
             }
             _ => None,
         };
-        Ok(SegmentationReport { validation })
+        Ok(SegmentationReport {
+            validation,
+            audit: None,
+        })
     }
 }

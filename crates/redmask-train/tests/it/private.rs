@@ -17,8 +17,9 @@ use redmask_nn::weights::state_dict;
 use redmask_train::loss::{LossConfig, Reduction, Targets};
 use redmask_train::optim::OptimizerConfig;
 use redmask_train::private::{
-    Budget, Clipping, GradientLayout, PrivacyConfig, PrivacyUnit, PrivateOutcome, PrivateSampling,
-    Rule, SecretSource, UnitInput, clipped_sum, train_privately,
+    Budget, Clipping, GradientAccess, GradientLayout, Parts, PrivacyConfig, PrivacyUnit,
+    PrivateOutcome, PrivateSampling, Rule, SecretSource, UnitInput, clipped_sum,
+    clipped_sum_one_by_one, gradient_norms, train_privately,
 };
 use redmask_train::{TrainConfig, TrainRun};
 
@@ -53,10 +54,19 @@ fn everything(network: &SegmentationNetwork) -> GradientLayout {
     GradientLayout::of(network, |_| true)
 }
 
-fn distance(a: &[f32], b: &[f32]) -> f64 {
+fn distance(a: &Parts, b: &Parts) -> f64 {
     a.iter()
-        .zip(b)
+        .flatten()
+        .zip(b.iter().flatten())
         .map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
+fn length(a: &Parts) -> f64 {
+    a.iter()
+        .flatten()
+        .map(|v| f64::from(*v).powi(2))
         .sum::<f64>()
         .sqrt()
 }
@@ -78,7 +88,7 @@ fn without_clipping_the_sum_is_the_gradient_of_the_batch() {
     let units: Vec<UnitInput> = (0..3).map(|i| unit(&data, i)).collect();
     let loss = LossConfig::dice(Reduction::PerImage);
     let wide = Clipping::Flat { norm: 1e9 };
-    let clipped = clipped_sum(&network, &units, &loss, &wide, &layout);
+    let clipped = clipped_sum(&network, &units, &loss, &wide, &layout, 16);
     assert_eq!(clipped.norms.len(), 3);
 
     let samples: Vec<_> = (0..3).map(|i| data.sample(i).unwrap()).collect();
@@ -91,12 +101,7 @@ fn without_clipping_the_sum_is_the_gradient_of_the_batch() {
     let gradients = GradientsParams::from_grads(batch.mean().backward(), &network);
     let mut total = Total(0.0, gradients);
     network.visit(&mut total);
-    let ours = clipped
-        .sum
-        .iter()
-        .map(|v| f64::from(*v).powi(2))
-        .sum::<f64>()
-        / 9.0;
+    let ours = length(&clipped.sum).powi(2) / 9.0;
     assert!(
         (ours / total.0 - 1.0).abs() < 1e-4,
         "squared norms {ours} and {}",
@@ -108,22 +113,12 @@ fn without_clipping_the_sum_is_the_gradient_of_the_batch() {
 fn one_unit_moves_the_sum_by_at_most_the_bound() {
     let network = network(NormKind::Group);
     let layout = everything(&network);
-    for (case, clipping) in [
-        Clipping::Flat { norm: 0.05 },
-        Clipping::PerLayer { norm: 0.05 },
-        Clipping::Automatic {
-            norm: 0.05,
-            stability: 0.01,
-        },
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (case, clipping) in clippings(0.05).into_iter().enumerate() {
         let data = Discs::new(4, 32, 10 + case as u64);
         let units: Vec<UnitInput> = (0..4).map(|i| unit(&data, i)).collect();
         let sum = |units: &[UnitInput], reduction| {
             let loss = LossConfig::dice(reduction);
-            clipped_sum(&network, units, &loss, &clipping, &layout)
+            clipped_sum(&network, units, &loss, &clipping, &layout, 16)
         };
         let moved = |reduction| {
             let all = sum(&units, reduction);
@@ -150,6 +145,155 @@ fn one_unit_moves_the_sum_by_at_most_the_bound() {
             let coupled = moved(Reduction::Batch);
             assert!(coupled > norm * 1.001, "{coupled}");
         }
+    }
+}
+
+fn clippings(norm: f64) -> [Clipping; 3] {
+    [
+        Clipping::Flat { norm },
+        Clipping::PerLayer { norm },
+        Clipping::Automatic {
+            norm,
+            stability: 0.01,
+        },
+    ]
+}
+
+/// Units of one, two and one images, two of which share a pass when three images fit.
+fn mixed_units(data: &Discs) -> Vec<UnitInput> {
+    let pair = [0, 1].map(|i| data.sample(i).unwrap());
+    let both = UnitInput {
+        input: InputScaling::Unit
+            .tensor(&pair.each_ref(), 3, &Device::flex())
+            .unwrap(),
+        targets: Targets::from_maps(pair.iter().map(|s| &s.labels)).unwrap(),
+        dropout: Seed::root(9),
+    };
+    vec![unit(data, 2), both, unit(data, 3)]
+}
+
+fn assert_agree(network: &SegmentationNetwork, loss: &LossConfig, what: &str) {
+    let layout = everything(network);
+    let data = Discs::new(4, 32, 3);
+    let units = mixed_units(&data);
+    for clipping in clippings(0.05) {
+        let loop_sum = clipped_sum_one_by_one(network, &units, loss, &clipping, &layout);
+        for images in [1, 3, 16] {
+            let sum = clipped_sum(network, &units, loss, &clipping, &layout, images);
+            let what = format!("{what} {clipping:?} {images} images at once");
+            for (got, expected) in sum.norms.iter().zip(&loop_sum.norms) {
+                assert!(
+                    (got / expected - 1.0).abs() < 1e-5,
+                    "{what}: {got} for {expected}"
+                );
+            }
+            for (got, expected) in sum.losses.iter().zip(&loop_sum.losses) {
+                assert!(
+                    (got - expected).abs() < 1e-6,
+                    "{what}: {got} for {expected}"
+                );
+            }
+            let apart = distance(&sum.sum, &loop_sum.sum) / length(&loop_sum.sum);
+            assert!(apart < 2e-5, "{what}: sums are {apart} apart");
+        }
+    }
+}
+
+#[test]
+fn one_pass_for_all_units_is_the_loop_over_units() {
+    let network = network(NormKind::Group);
+    for reduction in [Reduction::PerImage, Reduction::Batch] {
+        let loss = LossConfig::dice(reduction);
+        assert_agree(&network, &loss, &format!("{reduction:?}"));
+    }
+    assert_agree(
+        &network,
+        &LossConfig::cross_entropy(Reduction::PerImage),
+        "cross-entropy",
+    );
+}
+
+#[test]
+fn dropout_masks_belong_to_the_unit() {
+    let config: NetworkConfig = serde_json::from_str(
+        r#"{"kind": "deeplab-v3", "encoder": "resnet18", "norm": "group", "width": 0.125, "outputs": 2}"#,
+    )
+    .unwrap();
+    let network = config
+        .init(Seed::root(4), &Device::flex().autodiff())
+        .unwrap();
+    assert_agree(&network, &LossConfig::default(), "dropout");
+}
+
+#[test]
+fn a_frozen_part_takes_no_share_of_the_norm() {
+    let network = network(NormKind::Group);
+    let data = Discs::new(1, 32, 3);
+    let units = [unit(&data, 0)];
+    let layout = GradientLayout::of(&network, |path| !path.starts_with("encoder"));
+    let all = everything(&network);
+    assert!(layout.parts() > 0 && layout.parts() < all.parts());
+    let clipping = Clipping::Flat { norm: 1e9 };
+    let loss = LossConfig::default();
+    let part = clipped_sum(&network, &units, &loss, &clipping, &layout, 16);
+    let by_loop = clipped_sum_one_by_one(&network, &units, &loss, &clipping, &layout);
+    assert!((part.norms[0] / by_loop.norms[0] - 1.0).abs() < 1e-5);
+    let whole = clipped_sum(&network, &units, &loss, &clipping, &all, 16);
+    assert!(part.norms[0] < whole.norms[0]);
+    assert_eq!(part.sum.len(), layout.parts());
+}
+
+#[test]
+fn gradient_norms_of_records_are_those_of_the_loop() {
+    use burn::optim::GradientsParams;
+    use redmask_nn::predictor::NetworkPredictor;
+    // Batch normalisation with given statistics, as published victims have it.
+    for norm in [NormKind::Batch, NormKind::Group] {
+        let network = network(norm);
+        let layout = everything(&network);
+        let data = Discs::new(3, 32, 3);
+        let units: Vec<UnitInput> = (0..3).map(|i| unit(&data, i)).collect();
+        let loss = LossConfig::default();
+        let norms = gradient_norms(&network, &units, &loss, &layout, 2);
+        for (unit, got) in units.iter().zip(&norms) {
+            struct Total(f64, GradientsParams);
+            impl ModuleVisitor for Total {
+                fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                    if let Some(g) = self.1.remove::<D>(param.id) {
+                        let values: Vec<f32> = g.into_data().try_into_vec().unwrap();
+                        self.0 += values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+                    }
+                }
+            }
+            let logits = network.forward(unit.input.clone(), &Pass::eval());
+            let gradients = loss.apply(logits, &unit.targets).mean().backward();
+            let mut total = Total(0.0, GradientsParams::from_grads(gradients, &network));
+            network.visit(&mut total);
+            let expected = total.0.sqrt();
+            assert!(
+                (got.whole / expected - 1.0).abs() < 1e-5,
+                "{} {expected}",
+                got.whole
+            );
+            let parts = got.parameters.iter().map(|n| n * n).sum::<f64>().sqrt();
+            assert!((parts / got.whole - 1.0).abs() < 1e-9);
+        }
+        // The same through the predictor that an audit has.
+        let predictor = NetworkPredictor::new(
+            architecture(norm),
+            &network,
+            InputScaling::Unit,
+            Device::flex(),
+        );
+        let samples: Vec<_> = (0..3).map(|i| data.sample(i).unwrap()).collect();
+        let borrowed: Vec<_> = samples.iter().collect();
+        let seen = predictor.gradient_norms(&borrowed, &loss).unwrap();
+        for (a, b) in seen.iter().zip(&norms) {
+            assert!((a.whole / b.whole - 1.0).abs() < 1e-5);
+            assert_eq!(a.parameters.len(), predictor.layout().unwrap().parts());
+        }
+        let coupled = LossConfig::dice(Reduction::Batch);
+        assert!(predictor.gradient_norms(&borrowed, &coupled).is_err());
     }
 }
 
@@ -219,6 +363,8 @@ fn a_resumed_training_goes_on_with_its_secret() {
         let privacy = PrivacyConfig {
             secret,
             augmentations: 2,
+            images_at_once: 3,
+            canaries: 20,
             ..privacy()
         };
         let config = config();
@@ -248,6 +394,8 @@ fn a_resumed_training_goes_on_with_its_secret() {
             secret == SecretSource::Seed
         );
         assert!(first.privacy.guarantee);
+        assert_eq!(first.privacy.audit, second.privacy.audit);
+        assert_eq!(first.privacy.audit.unwrap().counts.canaries, 20);
         assert!(folder.path().join("privacy.json").exists());
     }
 }
@@ -448,4 +596,64 @@ fn no_noise_means_no_guarantee() {
     let outcome = simply(&config(), &privacy, NormKind::Group).unwrap();
     assert!(!outcome.privacy.guarantee);
     assert!(outcome.privacy.pld.is_none());
+}
+
+/// A long training with many canaries; the noise alone decides what the audit can see.
+fn audited(multiplier: f64) -> PrivateOutcome {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig {
+        epochs: 12,
+        batch_size: 2,
+        // The weights stand still, so that nothing but the mechanism is measured.
+        optimizer: OptimizerConfig::sgd(1e-6, 0.0),
+        ..TrainConfig::default()
+    };
+    let privacy = PrivacyConfig {
+        budget: Budget::Noise { multiplier },
+        canaries: 1000,
+        ..privacy()
+    };
+    let data = Discs::new(4, 32, 1);
+    let session = Session::default();
+    run(
+        folder.path(),
+        &session,
+        &config,
+        &privacy,
+        &data,
+        NormKind::Group,
+    )
+    .unwrap()
+}
+
+#[test]
+fn canaries_measure_less_than_the_bound_and_notice_missing_noise() {
+    let honest = audited(1.0).privacy;
+    let bound = honest.pld.unwrap().epsilon;
+    let measured = honest.audit.unwrap().epsilon;
+    assert!(measured > 0.1, "the canaries see nothing: {measured}");
+    assert!(measured < bound, "{measured} measured, {bound} claimed");
+    assert!(honest.guarantee && !honest.is_contradicted());
+
+    // The same mechanism without its noise, held against the same claim.
+    let silent = audited(0.0).privacy;
+    let measured = silent.audit.unwrap().epsilon;
+    assert!(!silent.guarantee);
+    let claim = redmask_train::private::PrivacyReport {
+        pld: honest.pld,
+        ..silent
+    };
+    assert!(
+        claim.is_contradicted(),
+        "{measured} measured, {bound} claimed"
+    );
+}
+
+#[test]
+fn more_canaries_than_weights_are_refused() {
+    let privacy = PrivacyConfig {
+        canaries: 1 << 30,
+        ..privacy()
+    };
+    refused(&config(), &privacy, NormKind::Group, "canaries");
 }

@@ -66,6 +66,7 @@ pub fn conv2d_batch_norm_eval(
             norm.variance,
             epsilon,
             activation,
+            [None, None],
         );
     }
     Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d_batch_norm_eval(

@@ -16,12 +16,12 @@ mod tests;
 
 use burn::{
     backend::{Dispatch, flex::FlexTensor},
-    tensor::{Tensor, module, ops::ConvOptions},
+    tensor::{Shape, Tensor, module, ops::ConvOptions},
 };
 
 pub use self::fused::{conv2d_batch_norm_eval, conv2d_bias};
+pub(super) use self::geometry::Geometry;
 use self::{
-    geometry::Geometry,
     pack::{PackedWeight, Reduce},
     weight_gradient::weight_gradient,
 };
@@ -62,13 +62,6 @@ pub fn conv2d(
     ))
 }
 
-/// Adds `bias` `[c]` to every position of `x` `[n, c, h, w]`.
-pub fn add_bias(x: Tensor<4>, bias: Tensor<1>, rec: Rec) -> Tensor<4> {
-    debug_assert!(rec.is_none(), "no tape can be constructed yet");
-    let [_, c, _, _] = x.dims();
-    x + bias.reshape([1, c, 1, 1])
-}
-
 /// A convolution and what its backward pass needs.
 pub(super) fn op(
     inputs: [FlexTensor; 2],
@@ -92,6 +85,39 @@ pub(super) fn op(
     )
 }
 
+/// A fully connected layer, `x` `[n, in]` and weight `[out, in]`, as a convolution of single pixels.
+pub(super) fn linear_op(inputs: [FlexTensor; 2], rec: Rec) -> (FlexTensor, Linear) {
+    let [x, weight] = inputs.map(|input| {
+        let [rows, columns] = flex::dims(&input);
+        contiguous(input).reshape(Shape::from([rows, columns, 1, 1]))
+    });
+    let (y, convolution) = op(
+        [x, weight],
+        ConvOptions::new([1, 1], [0, 0], [1, 1], 1),
+        Precision::default(),
+        rec,
+    );
+    (flattened(y), Linear(convolution))
+}
+
+/// `[rows, columns]` of `[rows, columns, 1, 1]`.
+fn flattened(x: FlexTensor) -> FlexTensor {
+    let [rows, columns, _, _] = flex::dims(&x);
+    x.reshape(Shape::from([rows, columns]))
+}
+
+/// The backward pass of a fully connected layer.
+#[derive(Debug, Clone)]
+pub(super) struct Linear(Convolution);
+
+impl Gradient<2> for Linear {
+    fn backward(self, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        self.0
+            .backward(dy, wanted)
+            .map(|gradient| gradient.map(flattened))
+    }
+}
+
 /// The backward pass of a convolution.
 #[derive(Debug, Clone)]
 pub(super) struct Convolution {
@@ -110,13 +136,22 @@ impl Gradient<2> for Convolution {
             let dx = arithmetic.data_gradient(g, values(&self.weight), values(&dy));
             flex::tensor(dx, g.input_shape())
         });
-        debug_assert!(self.rec.is_none(), "no tape can be constructed yet");
-        let dw = wanted[1].then(|| {
-            let dw = arithmetic.weight_gradient(g, values(&self.x), values(&dy));
-            flex::tensor(dw, g.weight_shape())
-        });
-        [dx, dw]
+        if !wanted[1] {
+            return [dx, None];
+        }
+        if let Some((tape, id)) = &self.rec {
+            tape.record_weight(*id, *g, self.x, dy);
+            return [dx, None];
+        }
+        let dw = arithmetic.weight_gradient(g, values(&self.x), values(&dy));
+        [dx, Some(flex::tensor(dw, g.weight_shape()))]
     }
+}
+
+/// The gradient of the weight `[out, in / groups, kh, kw]`, given the input and that of the output. In f32 whatever the pass
+/// computes in: what a tape measures and what it adds up must be the same gradients.
+pub(super) fn gradient_of_weight(g: &Geometry, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    weight_gradient(Simd::current(), g, x, dy)
 }
 
 /// Which kernels compute a convolution.

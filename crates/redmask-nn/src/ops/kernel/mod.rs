@@ -12,6 +12,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod bf16;
+pub(super) mod chacha;
 pub(super) mod pointwise;
 mod portable;
 #[cfg(target_arch = "x86_64")]

@@ -16,6 +16,7 @@ use super::{
     autodiff::Gradient,
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values, values_mut},
+    per_sample::record_or_sum,
     simd::Simd,
 };
 
@@ -80,7 +81,9 @@ pub fn batch_norm_train(
 
 /// Batch normalisation by given statistics (`mean` and `variance`, `[c]`), then `activation`.
 ///
-/// The gradient reaches `x`, `weight` and `bias`, and not the statistics.
+/// The gradient reaches `x`, `weight` and `bias`, and not the statistics, so that it does not couple samples; `recs` are
+/// the tapes of `weight` and `bias`.
+#[expect(clippy::too_many_arguments, reason = "the operation's inputs")]
 pub fn batch_norm_eval(
     x: Tensor<4>,
     weight: Tensor<1>,
@@ -89,6 +92,7 @@ pub fn batch_norm_eval(
     variance: Tensor<1>,
     epsilon: f64,
     activation: Activation,
+    recs: [Rec; 2],
 ) -> Tensor<4> {
     if !on_cpu(&x) {
         let [_, c, _, _] = x.dims();
@@ -106,6 +110,7 @@ pub fn batch_norm_eval(
             epsilon,
             activation,
         },
+        recs,
     ))
 }
 
@@ -194,6 +199,7 @@ pub(super) fn batch_op(
     inputs: [FlexTensor; 3],
     statistics: Option<[FlexTensor; 2]>,
     options: Options,
+    recs: [Rec; 2],
 ) -> (FlexTensor, BatchNorm) {
     let [x, weight, bias] = inputs.map(contiguous);
     let given = statistics.map(|statistics| statistics.map(contiguous));
@@ -225,6 +231,7 @@ pub(super) fn batch_op(
                 options,
             },
             own,
+            recs,
         },
     )
 }
@@ -235,6 +242,7 @@ pub(super) struct BatchNorm {
     kept: Kept,
     /// Whether the statistics are the batch's own.
     own: bool,
+    recs: [Rec; 2],
 }
 
 impl BatchNorm {
@@ -248,18 +256,36 @@ impl Gradient<3> for BatchNorm {
     fn backward(self, dy: FlexTensor, _: [bool; 3]) -> [Option<FlexTensor>; 3] {
         let kept = &self.kept;
         let mut dx = contiguous(dy);
-        let parameters = batch::backward(
-            Simd::current(),
-            kept.size,
-            values(&kept.x),
-            kept.parameters(),
-            kept.statistics(),
-            kept.options,
-            self.own,
-            values_mut(&mut dx),
-        );
-        let [dw, db] = parameters.map(|gradient| flex::tensor(gradient, [kept.size.channels]));
-        [Some(dx), Some(dw), Some(db)]
+        // With a tape: sample by sample, which given statistics allow.
+        let batch = if self.recs.iter().any(Option::is_some) {
+            assert!(!self.own, "the statistics of the batch couple its samples");
+            1
+        } else {
+            kept.size.batch.max(1)
+        };
+        let size = Size { batch, ..kept.size };
+        let len = (batch * size.channels * size.area).max(1);
+        let mut rows = [Vec::new(), Vec::new()];
+        let planes = values(&kept.x).chunks_exact(len);
+        for (x, dx) in planes.zip(values_mut(&mut dx).chunks_exact_mut(len)) {
+            let parameters = batch::backward(
+                Simd::current(),
+                size,
+                x,
+                kept.parameters(),
+                kept.statistics(),
+                kept.options,
+                self.own,
+                dx,
+            );
+            for (rows, gradient) in rows.iter_mut().zip(parameters) {
+                rows.extend(gradient);
+            }
+        }
+        let channels = kept.size.channels;
+        let [dw, db] = record_or_sum(&self.recs, channels, rows)
+            .map(|gradient| gradient.map(|gradient| flex::tensor(gradient, [channels])));
+        [Some(dx), dw, db]
     }
 }
 
@@ -317,20 +343,9 @@ impl Gradient<3> for GroupNorm {
             kept.options,
             values_mut(&mut dx),
         );
-        debug_assert!(
-            self.recs.iter().all(Option::is_none),
-            "no tape can be constructed yet"
-        );
         let channels = kept.size.channels;
-        let [dw, db] = per_sample.map(|gradient| {
-            let mut sum = vec![0.0; channels];
-            for sample in gradient.chunks_exact(channels) {
-                for (sum, value) in sum.iter_mut().zip(sample) {
-                    *sum += value;
-                }
-            }
-            flex::tensor(sum, [channels])
-        });
-        [Some(dx), Some(dw), Some(db)]
+        let [dw, db] = record_or_sum(&self.recs, channels, per_sample)
+            .map(|gradient| gradient.map(|gradient| flex::tensor(gradient, [channels])));
+        [Some(dx), dw, db]
     }
 }
