@@ -63,7 +63,7 @@ impl EpochPoison {
 
 #[cfg(test)]
 mod tests {
-    use redmask_core::{Seed, SegDataset as _, Session};
+    use redmask_core::{Seed, Session};
     use redmask_data::{OpenOptions, open};
 
     use super::*;

@@ -90,11 +90,6 @@ impl ShadowScores {
         }
     }
 
-    /// The same records without one model.
-    pub(crate) fn without(&self, model: usize) -> Self {
-        self.without_all(&[model])
-    }
-
     /// The same records without some models, all different.
     pub(crate) fn without_all(&self, models: &[usize]) -> Self {
         let kept = |i: &usize| !models.contains(&(i % self.models));
@@ -221,7 +216,7 @@ mod tests {
         scores.side(1, true, 0, &mut out);
         assert_eq!(out, [6.0]);
         assert_eq!(scores.column(1), [2.0, 3.0, 6.0, 7.0]);
-        let rest = scores.without(0);
+        let rest = scores.without_all(&[0]);
         assert_eq!((rest.models(), rest.column(0)), (1, scores.column(1)));
         assert!(!rest.is_inside(0, 0) && rest.is_inside(1, 0));
     }

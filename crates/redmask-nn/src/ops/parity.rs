@@ -166,7 +166,7 @@ proptest! {
                 simd.force(|| {
                     let y = conv2d(x.clone(), weight.clone(), options(), precision, None);
                     let (a, b) = (scale.clone(), shift.clone());
-                    let two = batch_norm_eval(y, a, b, mean.clone(), variance.clone(), 1e-5, activation);
+                    let two = batch_norm_eval(y, a, b, mean.clone(), variance.clone(), 1e-5, activation, [None, None]);
                     let statistics = BatchStatistics {
                         weight: scale.clone(),
                         bias: shift.clone(),

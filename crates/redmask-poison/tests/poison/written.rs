@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use redmask_core::{ClassId, IGNORE, Image, LabelMap, SegDataset, Session};
+use redmask_core::{ClassId, IGNORE, Image, LabelMap, Session};
 use redmask_data::files::{RawMask, RawPixels, write_image, write_mask};
 use redmask_data::{DataSpec, OpenOptions, open};
 use redmask_poison::{Manifest, PixelBox, PoisonConfig, WriteRequest, WriteSummary, undo, write};

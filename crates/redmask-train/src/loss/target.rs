@@ -53,7 +53,7 @@ impl Targets {
     ///
     /// # Panics
     /// If kinds or sizes differ.
-    pub(crate) fn concatenated<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+    pub fn concatenated<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut parts = parts.into_iter();
         let Some(mut all) = parts.next().cloned() else {
             return Self::Hard {
