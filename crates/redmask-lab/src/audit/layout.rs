@@ -45,7 +45,7 @@ pub(super) fn report(parts: &Parts<'_>) -> Result<ReportData> {
     };
     let mut sections = vec![
         section(
-            "attacks",
+            "results",
             "Attacks",
             "Every attack that this model and these records allow. Simultaneous intervals hold for all attacks at once.",
             vec![
@@ -56,7 +56,7 @@ pub(super) fn report(parts: &Parts<'_>) -> Result<ReportData> {
             ],
         ),
         section(
-            "controls",
+            "soundness",
             "Controls",
             "Both must be at chance. A blind control above it: the records differ by themselves. A null victim above it: the \
              attack measures something other than membership.",
