@@ -39,6 +39,10 @@ pub(super) trait CpuOps: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "tensors of a backend have to be arguments of their own"
+    )]
     fn cpu_conv2d_batch_norm_eval(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -3,7 +3,7 @@
 //! To the nearest, ties to even; numbers below the normal range become zero, as everywhere in AMX.
 
 use std::arch::x86_64::{
-    __m256i, __m512, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
+    __m256i, __m512, __m512i, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
     _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps,
     _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_or_si512,
     _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32, _mm512_slli_epi32,
@@ -134,10 +134,8 @@ pub(in super::super) unsafe fn tile_row(source: &[f32], step: usize, target: &mu
                 _mm512_i32gather_ps::<4>(index, at.add(LANES * step)),
             ]
         };
-        _mm512_storeu_si512(
-            target.as_mut_ptr().cast(),
-            std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)),
-        );
+        let row: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+        _mm512_storeu_si512(target.as_mut_ptr().cast(), row);
     }
 }
 
@@ -148,7 +146,7 @@ fn mask(count: usize) -> u16 {
 /// Rounded numbers in the lower halves of 32-bit elements.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn rounded(values: __m512) -> std::arch::x86_64::__m512i {
+fn rounded(values: __m512) -> __m512i {
     // SAFETY: both are 256 bits of plain numbers.
     let values: __m256i = unsafe { std::mem::transmute(_mm512_cvtneps_pbh(values)) };
     _mm512_cvtepu16_epi32(values)
