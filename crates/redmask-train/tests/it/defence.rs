@@ -244,7 +244,7 @@ fn shams_are_refused_with_the_reason() {
         (r#"{"kind": "min-max", "weight": -1.0}"#, "weight"),
         (r#"{"kind": "mix-up", "copies": 1}"#, "copies"),
         (r#"{"kind": "early-stopping", "patience": 0}"#, "patience"),
-        (r#"{"kind": "dropout", "rate": 1.0}"#, "rate"),
+        (r#"{"kind": "dropout", "rate": 1.0}"#, "dropout"),
     ] {
         refused(&defence(text), sound, reason);
     }
