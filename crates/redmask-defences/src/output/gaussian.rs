@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn noise_has_the_stated_deviation_before_normalisation() {
-        // Two classes at 1/2 each stay clear of the floor; (a / (a + b)) - 1/2 is (e_a - e_b) / 4 to first order.
+        // Two classes at 1/2 each stay clear of the floor; (1/2 + e_a) / (1 + e_a + e_b) is 1/2 + (e_a - e_b) / 2 to first order.
         let side = 200;
         let half = vec![0.5; 2 * side * side];
         let scores = Scores::new(ScoreKind::Probabilities, [1, 2, side, side], half);
@@ -79,7 +79,7 @@ mod tests {
         let n = offsets.len() as f64;
         let mean = offsets.iter().sum::<f64>() / n;
         let spread = (offsets.iter().map(|o| (o - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let expected = deviation * 2f64.sqrt() / 4.0;
+        let expected = deviation * 2f64.sqrt() / 2.0;
         assert!(mean.abs() < 4.0 * expected / n.sqrt(), "mean {mean}");
         assert!((spread / expected - 1.0).abs() < 0.02, "{spread}");
     }

@@ -182,7 +182,7 @@ fn every_recipe_that_ships_is_sound_at_every_profile() {
 
 #[test]
 fn a_recipe_that_does_not_exist_is_answered_with_those_that_are_close() {
-    let error = RecipeSource::find("chobola/table-9").unwrap_err();
+    let error = RecipeSource::find("chobola/table-99").unwrap_err();
     assert!(error.hint().unwrap().contains("chobola/table-1"));
     let error = RecipeSource::find("no-such-thing").unwrap_err();
     assert!(error.hint().unwrap().contains("--list"));

@@ -199,7 +199,7 @@ fn one_run(outcome: &MembershipOutcome, delta: f64, significance: f64) -> Result
 /// Promise and audit of every privately trained victim; `None` without any.
 pub(super) fn table(context: &Context<'_>) -> Option<Table> {
     let mut table = Table::new(
-        "privacy",
+        "privacy-bounds",
         "Differential privacy, promised and audited",
         &[
             "Victim",
