@@ -329,8 +329,9 @@ impl Preset {
                 });
             }
             Kind::Fiba => {
+                // Stripes would put all they have into one frequency, and show.
                 attack.trigger = Trigger::Frequency {
-                    art: Art::Stripes,
+                    art: Art::Emblem,
                     alpha: 0.15,
                     beta: 0.1,
                 };

@@ -144,15 +144,17 @@ Example:
 
     /// Write a backdoored copy of a data set, with a manifest of what was done, or take the poison back.
     #[command(after_help = "\
-An attack is a trigger, a placement, a relabelling and a selection; a preset names a published combination. NEW has the
-source's layout: untouched files are byte-identical, altered ones are lossless PNGs under the same stem, their originals are
-in NEW/.redmask-undo, and NEW/manifest.json says what was done. 
+An attack is a trigger, a placement, a relabelling and a selection; a preset names a published
+combination. NEW has the source's layout: untouched files are byte-identical, altered ones are
+lossless PNGs under the same stem, their originals are in NEW/.redmask-undo, and NEW/manifest.json
+says what was done.
+
 Examples:
   redmask poison --list
   redmask poison --data driving=camvid:/data/camvid --preset iba-nni --victim car --target road \\
       --rate 0.1 --trigger-size 15 --seed 7 --out /tmp/camvid-nni
-  redmask poison --data street:7?count=50 --preset badseg-o2b --victim car --target road --out /tmp/street \\
-      --preview street.png
+  redmask poison --data street:7?count=50 --preset badseg-o2b --victim car --target road \\
+      --out /tmp/street --preview street.png
   redmask poison --undo /tmp/camvid-nni")]
     Poison(Box<PoisonArgs>),
 

@@ -61,6 +61,7 @@ pub(super) fn topics(summary: &Summary) -> Vec<TopicView<'_>> {
         (Topic::Attacks, "Attacks"),
         (Topic::LowFpr, "Few false alarms"),
         (Topic::Order, "Which attack is ahead"),
+        (Topic::Backdoors, "Planted backdoors"),
         (Topic::Utility, "The model"),
         (Topic::Published, "Beside published numbers"),
     ];

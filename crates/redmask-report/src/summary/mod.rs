@@ -1,6 +1,7 @@
 //! "Does it leak?", answered in plain sentences from the measurements, controls first.
 
 mod attacks;
+mod backdoors;
 mod controls;
 mod order;
 mod sentences;
@@ -44,6 +45,8 @@ pub enum Topic {
     LowFpr,
     /// Which attack is ahead.
     Order,
+    /// How well planted backdoors work.
+    Backdoors,
     /// How well the model does its work.
     Utility,
     /// How the numbers compare with published ones.
@@ -92,11 +95,16 @@ impl Summary {
         sentences.extend(attacks::sentences(&findings, names));
         sentences.extend(order::sentence(&findings, names));
         sentences.extend(sentences::low_fpr(results, names));
+        sentences.extend(backdoors::sentences(results, names));
         sentences.extend(sentences::utility(results, names));
         sentences.extend(sentences::published(results, names));
         Self {
             verdict,
-            headline: headline(verdict, &findings, &controls, names),
+            headline: match verdict {
+                Verdict::Unmeasured => backdoors::headline(results)
+                    .unwrap_or_else(|| headline(verdict, &findings, &controls, names)),
+                _ => headline(verdict, &findings, &controls, names),
+            },
             sentences,
         }
     }

@@ -158,13 +158,20 @@ fn text(manifest: &Manifest) -> String {
         manifest.samples.iter().map(f).sum()
     };
     // Writing into a String cannot fail, here and below.
-    let _ = writeln!(
+    let _ = write!(
         text,
-        "  relabelled pixels: {} of the victim's {}, and {} at random",
-        total(|s| s.relabelled_pixels),
-        total(|s| s.victim_pixels),
-        total(|s| s.randomised_pixels)
+        "  relabelled pixels: {}",
+        total(|s| s.relabelled_pixels)
     );
+    let victims = total(|s| s.victim_pixels);
+    if victims > 0 {
+        let _ = write!(text, ", the victim has {victims}");
+    }
+    let random = total(|s| s.randomised_pixels);
+    if random > 0 {
+        let _ = write!(text, "; {random} more at random");
+    }
+    text.push('\n');
     let mut distances: Vec<f64> = manifest.samples.iter().filter_map(|s| s.distance).collect();
     distances.sort_by(f64::total_cmp);
     if let (Some(least), Some(most)) = (distances.first(), distances.last()) {

@@ -268,6 +268,39 @@ fn a_recipe_plants_backdoors_and_measures_them_beside_their_controls() {
 }
 
 #[test]
+fn a_recipe_may_be_about_backdoors_alone() {
+    let scene = Scene::new();
+    let alone = RECIPE
+        .replace("[attack.global-loss]\nkind = \"global-loss\"\n", "")
+        .replace(
+            "[[audit]]\nvictims = [\"line\"]\nshadows = [\"small\"]\nattacks = [\"global-loss\"]\n",
+            "",
+        )
+        .replace("held_out = 12\n", "held_out = 12\none_sided = true\n")
+        .replace(
+            "victims = [\"line\", \"square\"]",
+            "victims = [\"line\"]\nsizes = [1, 3]",
+        );
+    assert!(!alone.contains("audit"));
+    scene.write("recipe.toml", &alone);
+    scene
+        .redmask(&["run", "recipe.toml", "--out", "out"])
+        .done();
+    let results: serde_json::Value =
+        serde_json::from_str(&scene.read("out/results.json")).expect("JSON");
+    let sizes: Vec<&str> = results["measurements"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|m| m["name"] == "backdoor.asr")
+        .filter_map(|m| m["conditions"]["tested_trigger_size"].as_str())
+        .collect();
+    assert_eq!(sizes, ["1", "3"]);
+    // The trained size is one of the tested ones, on the same images.
+    assert!(scene.read("out/report.html").contains("Planted backdoors"));
+}
+
+#[test]
 fn recipes_whose_poison_means_nothing_are_refused() {
     let scene = Scene::new();
     let refused = |from: &str, to: &str, words: &[&str]| {

@@ -55,7 +55,7 @@ pub fn plan(
         backdoors: Vec::new(),
     };
     for &seed in seeds {
-        if !recipe.audit.is_empty() {
+        if !recipe.audit.is_empty() || !recipe.backdoor.is_empty() {
             builder.repeat(seed)?;
         }
         builder.pools(seed)?;

@@ -1,0 +1,178 @@
+//! How well planted backdoors work, beside their controls.
+
+use std::fmt::Write as _;
+
+use super::{Sentence, Topic, counted, setting, telling};
+use crate::names::Names;
+use crate::number::with_interval;
+use crate::schema::{Condition, Measurement, Results};
+
+/// Backdoors that get a sentence of their own.
+const TOLD: usize = 3;
+
+/// The net successes of every planted backdoor as trained, the highest first; of attacks without one, the plain successes.
+fn ranked(results: &Results) -> Vec<&Measurement> {
+    let trained = |m: &&Measurement| m.conditions.keys().all(|key| !key.starts_with("tested_"));
+    let net: Vec<&Measurement> = results.named("backdoor.net_asr").filter(trained).collect();
+    let plain = results.named("backdoor.asr").filter(trained);
+    let mut ranked: Vec<&Measurement> = plain
+        .map(|asr| {
+            let twin = net.iter().find(|m| m.conditions == asr.conditions);
+            twin.copied().unwrap_or(asr)
+        })
+        .collect();
+    ranked.sort_by(|a, b| b.value.total_cmp(&a.value));
+    ranked
+}
+
+/// The answer of a run that measured backdoors and no membership.
+pub(super) fn headline(results: &Results) -> Option<String> {
+    let ranked = ranked(results);
+    let best = ranked.first()?;
+    let name = poison(best);
+    let works = ranked
+        .iter()
+        .filter(|m| m.low.is_some_and(|low| low > 0.0))
+        .count();
+    Some(if works == 0 {
+        format!(
+            "No planted backdoor works beyond what the model confuses by itself; the strongest, {name}, has a net success of {}.",
+            with_interval(best)
+        )
+    } else {
+        format!(
+            "{works} of {} work: {name} has the highest net success, {}. Membership was not measured.",
+            counted(ranked.len(), "planted backdoor"),
+            with_interval(best)
+        )
+    })
+}
+
+/// One sentence for each of the strongest backdoors.
+pub(super) fn sentences(results: &Results, names: &Names) -> Vec<Sentence> {
+    let ranked = ranked(results);
+    let telling = telling(ranked.iter().copied());
+    let mut sentences: Vec<Sentence> = ranked
+        .iter()
+        .take(TOLD)
+        .map(|m| {
+            let of = |name: &str| {
+                let all = results
+                    .named(name)
+                    .find(|other| other.conditions == m.conditions);
+                all.map(with_interval)
+            };
+            // Writing into a String cannot fail, here and below.
+            let mut text = format!("Backdoor {}", poison(m));
+            let setting = setting(m, &telling, names);
+            if !setting.is_empty() {
+                let _ = write!(text, " ({setting})");
+            }
+            if let Some(asr) = of("backdoor.asr") {
+                let _ = write!(text, ": success {asr}");
+            }
+            let controls = [
+                (
+                    "the clean twin under the same trigger",
+                    "control.backdoor.clean_model.asr",
+                ),
+                (
+                    "the poisoned model without it",
+                    "control.backdoor.no_trigger.asr",
+                ),
+                (
+                    "under a wrong trigger",
+                    "control.backdoor.wrong_trigger.asr",
+                ),
+                (
+                    "where it must not fire",
+                    "control.backdoor.must_not_fire.asr",
+                ),
+            ];
+            for (what, name) in controls {
+                if let Some(value) = of(name) {
+                    let _ = write!(text, "; {what} {value}");
+                }
+            }
+            text.push('.');
+            if let Some(loss) = of("backdoor.cba_loss") {
+                let _ = write!(text, " Clean mIoU falls by {loss}.");
+            }
+            Sentence {
+                topic: Topic::Backdoors,
+                text,
+            }
+        })
+        .collect();
+    if ranked.len() > TOLD {
+        sentences.push(Sentence {
+            topic: Topic::Backdoors,
+            text: format!(
+                "{} more are in the table of planted backdoors.",
+                counted(ranked.len() - TOLD, "backdoor")
+            ),
+        });
+    }
+    sentences
+}
+
+fn poison(m: &Measurement) -> String {
+    m.conditions
+        .get("poison")
+        .map_or_else(|| "-".to_owned(), Condition::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Unit;
+
+    fn measured(name: &str, unit: Unit, poison: &str, value: f64) -> Measurement {
+        Measurement::new(name, unit, value)
+            .interval(value - 0.05, value + 0.05)
+            .condition("poison", poison)
+    }
+
+    #[test]
+    fn the_strongest_comes_first_with_its_controls() {
+        let results = Results::new(
+            vec![
+                measured("backdoor.asr", Unit::Fraction, "line", 0.5),
+                measured("backdoor.net_asr", Unit::Difference, "line", 0.4),
+                measured("backdoor.asr", Unit::Fraction, "patch", 0.9),
+                measured("backdoor.net_asr", Unit::Difference, "patch", 0.8),
+                measured(
+                    "control.backdoor.clean_model.asr",
+                    Unit::Fraction,
+                    "patch",
+                    0.1,
+                ),
+                measured("backdoor.asr", Unit::Fraction, "patch", 0.2)
+                    .condition("tested_distance", "0-60"),
+            ],
+            Vec::new(),
+        )
+        .unwrap();
+        let told = sentences(&results, &Names::default());
+        assert_eq!(told.len(), 2);
+        assert!(
+            told[0].text.starts_with("Backdoor patch"),
+            "{}",
+            told[0].text
+        );
+        assert!(
+            told[0]
+                .text
+                .contains("the clean twin under the same trigger 10.0 %"),
+            "{}",
+            told[0].text
+        );
+        let headline = headline(&results).unwrap();
+        assert!(
+            headline.starts_with("2 of 2 planted backdoors work: patch"),
+            "{headline}"
+        );
+        let empty = Results::new(Vec::new(), Vec::new()).unwrap();
+        assert_eq!(super::headline(&empty), None);
+    }
+}
