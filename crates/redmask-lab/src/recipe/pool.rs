@@ -63,7 +63,7 @@ impl PoolConfig {
         let fault = |key: &str, problem: &str| {
             Err(Error::config(format!("{at}.{key}"), problem.to_owned()))
         };
-        if self.models < 4 || self.models % 2 == 1 || self.models > 1024 {
+        if self.models < 4 || !self.models.is_multiple_of(2) || self.models > 1024 {
             return fault(
                 "models",
                 "models come in pairs: an even number from 4 to 1024",

@@ -26,9 +26,12 @@ pub(super) fn roc(context: &Context<'_>) -> Figure {
         }
         let row = conditions_of_cell(setting, cell);
         let entry = |control: bool, name: String| {
-            let chosen = |pair: &'_ AttackPair| match control {
-                true => pair.null.clone(),
-                false => Some(pair.victim.clone()),
+            let chosen = |pair: &AttackPair| {
+                if control {
+                    pair.null.clone()
+                } else {
+                    Some(pair.victim.clone())
+                }
             };
             let outcomes_of: Vec<_> = outcomes.pairs.iter().filter_map(chosen).collect();
             let curves: Vec<RocCurve> = cell

@@ -29,6 +29,9 @@ const SIGNIFICANCE: f64 = 0.05;
 /// One in so many records is guessed "in", and as many "out", by the one-run audit. Fixed before any score is seen.
 const GUESSED: usize = 20;
 
+/// A lower bound on epsilon from the outcome on one target, by its key.
+type Bound = fn(u64, &MembershipOutcome) -> Result<f64>;
+
 /// One pool cell with the outcome of each target.
 pub(crate) struct PoolOutcomes {
     /// The attack's id in results.
@@ -127,13 +130,8 @@ pub(super) fn measure(
             .measurements
             .push(m.conditions(&conditions).counts(n));
     };
-    for (name, bound) in [
-        (
-            "epsilon_lower",
-            split_bound as fn(u64, &MembershipOutcome) -> Result<f64>,
-        ),
-        ("epsilon_one_run", |_, outcome| one_run(outcome)),
-    ] {
+    let bounds: [(&str, Bound); 2] = [("epsilon_lower", split_bound), ("epsilon_one_run", one_run)];
+    for (name, bound) in bounds {
         let values = keys.iter().zip(&outcomes.pairs);
         let values = values.map(|(&key, pair)| Ok((key, bound(key, &pair.victim)?)));
         push(name, values.collect::<Result<_>>()?);
@@ -189,7 +187,7 @@ fn split_bound(key: u64, outcome: &MembershipOutcome) -> Result<f64> {
 }
 
 /// The one-run audit, in which a fair coin for each record is what it asks for: of records that share one, the first counts.
-fn one_run(outcome: &MembershipOutcome) -> Result<f64> {
+fn one_run(_: u64, outcome: &MembershipOutcome) -> Result<f64> {
     let mut first_of_group = BTreeMap::new();
     for record in &outcome.records {
         let first = first_of_group.entry(&record.group).or_insert(record);
@@ -316,11 +314,11 @@ mod tests {
             correct: 40,
             delta: 0.0,
         };
-        let found = one_run(&perfect).unwrap();
+        let found = one_run(0, &perfect).unwrap();
         assert_eq!(found, audit.epsilon(0.05).unwrap());
         assert!(found > 2.0);
         let constant = outcome(400, |_, _| 0.0, 1);
-        assert!(one_run(&constant).unwrap() < 0.6);
+        assert!(one_run(0, &constant).unwrap() < 0.6);
         // Two records a coin: half as many canaries.
         let grouped = outcome(400, |_, member| f64::from(u8::from(member)), 2);
         let half = OneRunAudit {
@@ -329,7 +327,7 @@ mod tests {
             correct: 20,
             delta: 0.0,
         };
-        assert_eq!(one_run(&grouped).unwrap(), half.epsilon(0.05).unwrap());
+        assert_eq!(one_run(0, &grouped).unwrap(), half.epsilon(0.05).unwrap());
     }
 
     #[test]
