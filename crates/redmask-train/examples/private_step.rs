@@ -52,6 +52,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn main() {
+    redmask_nn::ops::retain_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [encoder, size, batch, width, pairs] = arguments.as_slice() else {
         panic!("usage: private_step ENCODER SIZE BATCH WIDTH PAIRS");

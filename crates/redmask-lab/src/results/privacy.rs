@@ -67,9 +67,10 @@ fn push_upper(
             .condition("guarantee", reports.iter().all(|(_, r)| r.guarantee))
     };
     type Of = fn(&PrivacyReport) -> Option<f64>;
-    let bounds: [(&str, Of); 2] = [
+    let bounds: [(&str, Of); 3] = [
         ("privacy.epsilon", |r| r.pld.map(|s| s.epsilon)),
         ("privacy.epsilon_rdp", |r| r.rdp.map(|s| s.epsilon)),
+        ("privacy.epsilon_canaries", |r| r.audit.map(|a| a.epsilon)),
     ];
     for (name, of) in bounds {
         let values: Option<Vec<(u64, f64)>> = reports

@@ -117,6 +117,11 @@ pub const METRICS: &[Metric] = &[
         "The same by Renyi accounting, which is looser.",
     ),
     metric(
+        "epsilon_canaries",
+        "Epsilon (lower bound, canaries)",
+        "What the training's own canaries refute at 95 % confidence; above the upper bound, the implementation is wrong.",
+    ),
+    metric(
         "noise_multiplier",
         "Noise multiplier",
         "Standard deviation of the noise on the clipped sum of gradients, over the clipping norm.",

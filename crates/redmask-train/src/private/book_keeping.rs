@@ -10,9 +10,10 @@ use redmask_nn::ops::{SampleGradients, Tape};
 use redmask_nn::pass::Pass;
 
 use super::clip::Clipping;
-use super::clipped_sum::{ClippedSum, Share, UnitInput};
+use super::clipped_sum::{ClippedSum, UnitInput};
 use super::layout::GradientLayout;
-use crate::loss::{LossConfig, Targets};
+use super::unit_loss::{Share, UnitLoss};
+use crate::loss::Targets;
 
 /// What one pass over some units gave.
 pub(super) struct Recorded {
@@ -25,7 +26,7 @@ pub(super) struct Recorded {
 pub(super) fn record(
     network: &SegmentationNetwork,
     units: &[UnitInput],
-    loss: &LossConfig,
+    loss: &UnitLoss,
     shares: Option<&[Share]>,
     layout: &GradientLayout,
     start: fn(Vec<(usize, Seed)>) -> Pass,
@@ -34,19 +35,19 @@ pub(super) fn record(
     let ids = layout.ids(network);
     let tape = Arc::new(Tape::new(&rows).only(ids.iter().copied()));
     let seeds = units.iter().map(|u| (u.images(), u.dropout)).collect();
-    let pass = start(seeds).with_tape(Arc::clone(&tape));
+    let pass = start(seeds)
+        .with_precision(loss.precision)
+        .with_tape(Arc::clone(&tape));
     let input = Tensor::cat(units.iter().map(|u| u.input.clone()).collect(), 0);
-    let logits = network.forward(input, &pass);
     let (total, losses) = match shares {
         Some(shares) => {
-            let gradient = shares.iter().flat_map(|s| &s.gradient).copied().collect();
-            let value = shares.first().map_or(0.0, |s| s.value);
-            let loss = LossConfig::known(logits, value, gradient);
+            let loss = loss.known(network, input, joined(shares), &pass);
+            let value = loss.mean_value();
             (loss.rows.sum(), vec![value; units.len()])
         }
         None => {
             let targets = Targets::concatenated(units.iter().map(|u| &u.targets));
-            let loss = loss.apply(logits, &targets);
+            let loss = loss.of(network, input, &targets, &pass);
             // The sum over units of the mean over each one's images.
             let weights: Vec<f32> = rows
                 .iter()
@@ -77,6 +78,21 @@ pub(super) fn record(
         gradients: tape.finish(),
         losses,
     }
+}
+
+/// The shares of units that go through the network together.
+fn joined(shares: &[Share]) -> Share {
+    let mut all = Share {
+        values: shares.first().map_or_else(Vec::new, |s| s.values.clone()),
+        gradients: Vec::new(),
+    };
+    all.gradients.resize(all.values.len(), Vec::new());
+    for share in shares {
+        for (all, own) in all.gradients.iter_mut().zip(&share.gradients) {
+            all.extend_from_slice(own);
+        }
+    }
+    all
 }
 
 /// The squared norm of each parameter's gradient for each unit, `[units][parameters]`; zeros where the pass did not use it.

@@ -11,7 +11,8 @@ use super::book_keeping::{self, Recorded};
 use super::clip::Clipping;
 use super::layout::{GradientLayout, Parts};
 use super::one_by_one;
-use crate::loss::{LossConfig, Targets};
+use super::unit_loss::{Share, UnitLoss};
+use crate::loss::Targets;
 use crate::trainer::values;
 
 /// What one unit brings to a step: its records and their augmented copies.
@@ -70,25 +71,26 @@ impl ClippedSum {
 pub fn clipped_sum(
     network: &SegmentationNetwork,
     units: &[UnitInput],
-    loss: &LossConfig,
+    loss: impl Into<UnitLoss>,
     clipping: &Clipping,
     layout: &GradientLayout,
     images_at_once: usize,
 ) -> ClippedSum {
+    let loss = loss.into();
     if !units
         .iter()
         .all(|unit| Tape::works_on(&unit.input.device()))
     {
         return clipped_sum_one_by_one(network, units, loss, clipping, layout);
     }
-    let shares = shares(network, units, loss);
+    let shares = shares(network, units, &loss);
     let mut result = ClippedSum::empty(layout);
     let mut first = true;
     for span in virtual_batches(units, images_at_once) {
         let shares = shares.as_ref().map(|shares| &shares[span.clone()]);
         let start = Pass::train_samples;
         let Recorded { gradients, losses } =
-            book_keeping::record(network, &units[span], loss, shares, layout, start);
+            book_keeping::record(network, &units[span], &loss, shares, layout, start);
         book_keeping::add(&gradients, network, clipping, layout, first, &mut result);
         result.losses.extend(losses);
         first = false;
@@ -104,12 +106,13 @@ pub fn clipped_sum(
 pub fn clipped_sum_one_by_one(
     network: &SegmentationNetwork,
     units: &[UnitInput],
-    loss: &LossConfig,
+    loss: impl Into<UnitLoss>,
     clipping: &Clipping,
     layout: &GradientLayout,
 ) -> ClippedSum {
-    let shares = shares(network, units, loss);
-    one_by_one::clipped_sum(network, units, loss, shares, clipping, layout)
+    let loss = loss.into();
+    let shares = shares(network, units, &loss);
+    one_by_one::clipped_sum(network, units, &loss, shares, clipping, layout)
 }
 
 /// Consecutive units with at most `images` images together, or one unit with more.
@@ -131,48 +134,48 @@ pub(super) fn virtual_batches(units: &[UnitInput], images: usize) -> Vec<std::op
     batches
 }
 
-/// One unit's part in the gradient of a batch loss.
-#[derive(Debug, Clone)]
-pub(super) struct Share {
-    pub(super) value: f64,
-    /// Derivative by the unit's logits, times the number of units.
-    pub(super) gradient: Vec<f32>,
-}
-
-/// The units' shares of a loss that couples them, `None` if it does not.
+/// The units' shares of a loss that couples them, times the number of units; `None` if it does not.
 fn shares(
     network: &SegmentationNetwork,
     units: &[UnitInput],
-    loss: &LossConfig,
+    loss: &UnitLoss,
 ) -> Option<Vec<Share>> {
-    if loss.is_separable() {
+    if loss.loss.is_separable() {
         return None;
     }
     let network = network.valid();
-    let mut logits = Vec::new();
-    let mut lengths = Vec::with_capacity(units.len());
-    let mut shape = [0; 4];
+    // Logits of all units, head by head.
+    let mut heads: Vec<(Vec<f32>, [usize; 4])> = Vec::new();
     for unit in units {
-        let z = network.forward(unit.input.clone(), &Pass::train(unit.dropout));
-        let [n, k, h, w] = z.dims();
-        shape = [shape[0] + n, k, h, w];
-        lengths.push(n * k * h * w);
-        logits.extend(values(z));
+        let pass = Pass::train(unit.dropout).with_precision(loss.precision);
+        let logits = loss.heads(&network, unit.input.clone(), &pass);
+        heads.resize(logits.len(), (Vec::new(), [0; 4]));
+        for ((all, shape), (own, _)) in heads.iter_mut().zip(logits) {
+            let [n, k, h, w] = own.dims();
+            *shape = [shape[0] + n, k, h, w];
+            all.extend(values(own));
+        }
     }
     let targets = Targets::concatenated(units.iter().map(|u| &u.targets));
-    let value = loss.evaluate(&logits, shape, &targets);
-    let mut rest = value.gradient.as_slice();
-    let shares = lengths
-        .into_iter()
-        .map(|len| {
-            let (own, later) = rest.split_at(len);
+    let mut shares = vec![
+        Share {
+            values: Vec::new(),
+            gradients: Vec::new(),
+        };
+        units.len()
+    ];
+    for (logits, shape) in heads {
+        let value = loss.loss.evaluate(&logits, shape, &targets);
+        let image = shape[1] * shape[2] * shape[3];
+        let mut rest = value.gradient.as_slice();
+        for (unit, share) in units.iter().zip(&mut shares) {
+            let (own, later) = rest.split_at(unit.images() * image);
             rest = later;
-            Share {
-                value: value.rows.iter().sum(),
-                gradient: own.iter().map(|g| g * units.len() as f32).collect(),
-            }
-        })
-        .collect();
+            share.values.push(value.rows.iter().sum());
+            let scaled = own.iter().map(|g| g * units.len() as f32);
+            share.gradients.push(scaled.collect());
+        }
+    }
     Some(shares)
 }
 

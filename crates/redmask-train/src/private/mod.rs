@@ -15,6 +15,7 @@ mod objective;
 mod one_by_one;
 mod report;
 mod secret;
+mod unit_loss;
 mod white_box;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use layout::{GradientLayout, Parts};
 pub use lint::{Finding, Rule, Severity};
 pub use report::PrivacyReport;
 pub use secret::Secret;
+pub use unit_loss::UnitLoss;
 pub use white_box::{GradientAccess, GradientNorms, gradient_norms};
 
 use self::canary::Canaries;

@@ -142,7 +142,7 @@ impl Objective for PrivateObjective<'_> {
         let mut clipped = clipped_sum(
             network,
             &inputs,
-            &self.inner.config.loss,
+            self.inner.config,
             clipping,
             &self.layout,
             self.privacy.images_at_once,

@@ -5,14 +5,14 @@ use redmask_nn::network::SegmentationNetwork;
 use redmask_nn::pass::Pass;
 
 use super::clip::Clipping;
-use super::clipped_sum::{ClippedSum, Share, UnitInput};
+use super::clipped_sum::{ClippedSum, UnitInput};
 use super::layout::{GradientLayout, accumulate, squared_norms};
-use crate::loss::LossConfig;
+use super::unit_loss::{Share, UnitLoss};
 
 pub(super) fn clipped_sum(
     network: &SegmentationNetwork,
     units: &[UnitInput],
-    loss: &LossConfig,
+    loss: &UnitLoss,
     shares: Option<Vec<Share>>,
     clipping: &Clipping,
     layout: &GradientLayout,
@@ -20,10 +20,11 @@ pub(super) fn clipped_sum(
     let mut result = ClippedSum::empty(layout);
     let mut shares = shares.map(Vec::into_iter);
     for unit in units {
-        let logits = network.forward(unit.input.clone(), &Pass::train(unit.dropout));
+        let pass = Pass::train(unit.dropout).with_precision(loss.precision);
+        let input = unit.input.clone();
         let loss = match shares.as_mut().and_then(Iterator::next) {
-            Some(share) => LossConfig::known(logits, share.value, share.gradient),
-            None => loss.apply(logits, &unit.targets),
+            Some(share) => loss.known(network, input, share, &pass),
+            None => loss.of(network, input, &unit.targets, &pass),
         };
         result.losses.push(loss.mean_value());
         let mut gradients = GradientsParams::from_grads(loss.mean().backward(), network);

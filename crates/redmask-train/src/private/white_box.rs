@@ -11,6 +11,7 @@ use redmask_nn::weights::{restore, state_dict};
 use super::book_keeping::{record, squares};
 use super::clipped_sum::{UnitInput, virtual_batches};
 use super::layout::{GradientLayout, squared_norms};
+use super::unit_loss::UnitLoss;
 use crate::loss::{LossConfig, Targets};
 
 /// Images in one pass of [`GradientAccess::gradient_norms`].
@@ -59,7 +60,14 @@ pub fn gradient_norms(
     {
         for span in virtual_batches(units, images_at_once) {
             let start = |_| Pass::eval();
-            let recorded = record(network, &units[span], loss, None, layout, start);
+            let recorded = record(
+                network,
+                &units[span],
+                &UnitLoss::from(loss),
+                None,
+                layout,
+                start,
+            );
             let squares = squares(&recorded.gradients, network, layout);
             norms.extend(squares.iter().map(|s| GradientNorms::from_squares(s)));
         }

@@ -215,14 +215,20 @@ fn one_pass_for_all_units_is_the_loop_over_units() {
 
 #[test]
 fn dropout_masks_belong_to_the_unit() {
-    let config: NetworkConfig = serde_json::from_str(
-        r#"{"kind": "deeplab-v3", "encoder": "resnet18", "norm": "group", "width": 0.125, "outputs": 2}"#,
-    )
-    .unwrap();
-    let network = config
-        .init(Seed::root(4), &Device::flex().autodiff())
-        .unwrap();
-    assert_agree(&network, &LossConfig::default(), "dropout");
+    for auxiliary in [false, true] {
+        let config = format!(
+            r#"{{"kind": "deeplab-v3", "encoder": "resnet18", "norm": "group", "width": 0.125, "outputs": 2,
+                "auxiliary": {auxiliary}}}"#
+        );
+        let config: NetworkConfig = serde_json::from_str(&config).unwrap();
+        let network = config
+            .init(Seed::root(4), &Device::flex().autodiff())
+            .unwrap();
+        for reduction in [Reduction::PerImage, Reduction::Batch] {
+            let what = format!("dropout, auxiliary head {auxiliary}, {reduction:?}");
+            assert_agree(&network, &LossConfig::dice(reduction), &what);
+        }
+    }
 }
 
 #[test]
