@@ -112,15 +112,18 @@ which one ran and which data stood in for the published one.")]
     /// Audit a finished model, whoever trained it: what does it leak about its training records?
     #[command(after_help = "\
 Examples:
-  redmask audit --model onnx:polyp.onnx --members polyps=kvasir-seg:/data/kvasir@train.txt \\
-      --non-members polyps=kvasir-seg:/data/kvasir@held-out.txt --out audits/polyp
-  redmask audit --model weights:unet.pth --arch unet-resnet34 --scaling imagenet --members ... --non-members ... \\
-      --population ... --reference-model weights:other1.pth --reference-model weights:other2.pth --null-model weights:other1.pth
-  redmask audit --model predictions:saved/ --members ... --non-members ... --fail-if 'membership.*.auc_simultaneous.low > 0.6'
+  redmask audit --model onnx:polyp.onnx --out audits/polyp \\
+      --members polyps=kvasir-seg:/data/kvasir@train.txt \\
+      --non-members polyps=kvasir-seg:/data/kvasir@held-out.txt
+  redmask audit --model weights:unet.pth --arch unet-resnet34 --scaling imagenet \\
+      --members ... --non-members ... --population ... \\
+      --reference-model weights:a.pth --reference-model weights:b.pth --null-model weights:a.pth
+  redmask audit --model predictions:saved/ --members ... --non-members ... \\
+      --fail-if 'membership.*.auc_simultaneous.low > 0.6'
 
-Writes OUT/{results.json, provenance.json, report.html, records.csv, tables/*.csv}. Attacks that need more than the model
-offers are listed with the reason. The same audit into the same OUT resumes. A TOML file for --model-config is what
-`redmask model inspect FILE` prints.")]
+Writes OUT/{results.json, provenance.json, report.html, records.csv, tables/*.csv}. Attacks that
+need more than the model offers are listed with the reason. The same audit into the same OUT
+resumes. A TOML file for --model-config is what `redmask model inspect FILE` prints.")]
     Audit(Box<AuditArgs>),
 
     /// Look at a model file: what is in it, and how it would be read. Executes nothing.

@@ -1,5 +1,6 @@
 //! A whole audit: open everything, claim the folder, ask, attack, measure, write.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -67,14 +68,16 @@ struct Scene {
     references: Vec<OpenModel>,
     null: Option<OpenModel>,
     warnings: Vec<String>,
+    /// Whether every model has answered for every record, which is what an audit costs.
+    answered: Cell<bool>,
 }
 
 /// Runs an audit and writes `results.json`, `provenance.json`, `report-data.json`, `report.html`, `records.csv` and
 /// `tables/*.csv`. What can be found wrong without asking a model is found before the folder is touched.
 ///
 /// # Errors
-/// If an input cannot be used, the folder is not free, or a model fails on a record. Bad input leaves nothing behind; an
-/// interrupted audit goes on where it stopped.
+/// If an input cannot be used, the folder is not free, a model fails on a record, or a gate matches nothing. Bad input leaves
+/// nothing behind; an interrupted audit goes on where it stopped, and so does one whose gate is corrected.
 pub fn audit(
     audit: &Audit,
     destination: &Destination,
@@ -88,7 +91,7 @@ pub fn audit(
     let scene = Scene::open(audit)?;
     let out = OutDir::claim(&destination.out, &scene.identity(audit)?, destination.force)?;
     let finished = scene.run(audit, destination, command, session, &out, started);
-    if finished.as_ref().is_err_and(leaves_nothing) {
+    if finished.as_ref().is_err_and(leaves_nothing) && !scene.answered.get() {
         out.abandon();
     }
     finished
@@ -173,6 +176,7 @@ impl Scene {
             references,
             null,
             warnings,
+            answered: Cell::new(false),
         })
     }
 
@@ -229,8 +233,11 @@ impl Scene {
             logs: Vec::new(),
         };
         let seen = self.observe(audit, &mut observer)?;
+        self.answered.set(true);
         let logs = observer.logs;
         let (results, mut data, csv) = self.tabulate(audit, &seen, session)?;
+        // A gate that cannot be judged is found before anything is written; what the models answered is kept.
+        Gate::judge_all(&audit.fail_if, &results)?;
         if audit.show_members {
             let members = self.members.records.as_ref();
             pictures::add_all(self.model.predictor(), members, &mut data, session)?;

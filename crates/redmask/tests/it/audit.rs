@@ -323,12 +323,6 @@ fn models_that_cannot_be_used() {
     let wrong = format!("weights:{}?arch=unet-resnet34", fixture("unet.safetensors"));
     refused(&scene, &wrong, &[], &["unet.safetensors", "do not fit"]);
     refused(&scene, &onnx(), &["--fail-if", "auc"], &["gate"]);
-    refused(
-        &scene,
-        &onnx(),
-        &["--fail-if", "nothing.at_all.low > 0"],
-        &["nothing.at_all"],
-    );
     let same = onnx();
     refused(
         &scene,
@@ -336,6 +330,25 @@ fn models_that_cannot_be_used() {
         &["--null-model", &same],
         &["the audited model itself"],
     );
+}
+
+#[test]
+fn a_gate_that_matches_nothing_writes_no_results_and_keeps_the_answers() {
+    let scene = Scene::new();
+    let model = predictions();
+    let message = audit(
+        &scene,
+        &model,
+        "out",
+        &["--fail-if", "nothing.at_all.low > 0"],
+    )
+    .refused();
+    assert!(message.contains("nothing.at_all"), "{message}");
+    assert!(!scene.path("out/results.json").exists() && !scene.path("out/report.html").exists());
+    audit(&scene, &model, "out", &["--force"]).done();
+    let provenance: Value = serde_json::from_str(&scene.read("out/provenance.json")).expect("JSON");
+    let mut stages = provenance["stages"].as_array().expect("a list").iter();
+    assert!(stages.all(|s| s["cached"] == true));
 }
 
 #[test]
