@@ -51,7 +51,9 @@ pub(super) fn headline(results: &Results) -> Option<String> {
 /// One sentence for each of the strongest backdoors.
 pub(super) fn sentences(results: &Results, names: &Names) -> Vec<Sentence> {
     let ranked = ranked(results);
-    let telling = telling(ranked.iter().copied());
+    let mut telling = telling(ranked.iter().copied());
+    // The name stands in front already.
+    telling.remove("poison");
     let mut sentences: Vec<Sentence> = ranked
         .iter()
         .take(TOLD)
@@ -163,7 +165,7 @@ mod tests {
         assert!(
             told[0]
                 .text
-                .contains("the clean twin under the same trigger 10.0 %"),
+                .contains("the clean twin under the same trigger 10.0"),
             "{}",
             told[0].text
         );
