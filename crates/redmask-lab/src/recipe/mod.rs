@@ -349,7 +349,7 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::model`].
     pub fn needed(&self) -> Result<usize> {
-        let audits = if self.audit.is_empty() {
+        let audits = if self.audit.is_empty() && self.backdoor.is_empty() {
             0
         } else {
             self.split.needed(self.largest_train()?)
@@ -398,7 +398,7 @@ impl Recipe {
         }
         self.validate_poison()?;
         self.validate_audits()?;
-        if !self.audit.is_empty() {
+        if !self.audit.is_empty() || !self.backdoor.is_empty() {
             self.split.validate(self.largest_train()?)?;
         }
         for (i, pool) in self.pool.iter().enumerate() {

@@ -407,7 +407,8 @@ fn sweeps(
         }
         let point = &outcomes[0].sweeps[k];
         findings.measurements.push(
-            combine("backdoor.asr", Unit::Fraction, &values)
+            // A name of its own: what is published for the trained trigger must not meet these.
+            combine("backdoor.sweep.asr", Unit::Fraction, &values)
                 .conditions(conditions)
                 .condition(&format!("tested_{}", point.condition), point.value.clone())
                 .counts(Counts {
@@ -483,7 +484,7 @@ fn curve(context: &Context<'_>, condition: &str, axis: &str) -> Option<Figure> {
         let row = conditions_of_victim(context.setting, &cell.victim);
         let mut points: Vec<[f64; 2]> = context
             .results
-            .named("backdoor.asr")
+            .named("backdoor.sweep.asr")
             .filter(|m| {
                 row.iter()
                     .all(|(key, value)| m.conditions.get(key) == Some(value))

@@ -12,10 +12,9 @@ const TOLD: usize = 3;
 
 /// The net successes of every planted backdoor as trained, the highest first; of attacks without one, the plain successes.
 fn ranked(results: &Results) -> Vec<&Measurement> {
-    let trained = |m: &&Measurement| m.conditions.keys().all(|key| !key.starts_with("tested_"));
-    let net: Vec<&Measurement> = results.named("backdoor.net_asr").filter(trained).collect();
-    let plain = results.named("backdoor.asr").filter(trained);
-    let mut ranked: Vec<&Measurement> = plain
+    let net: Vec<&Measurement> = results.named("backdoor.net_asr").collect();
+    let mut ranked: Vec<&Measurement> = results
+        .named("backdoor.asr")
         .map(|asr| {
             let twin = net.iter().find(|m| m.conditions == asr.conditions);
             twin.copied().unwrap_or(asr)
@@ -51,7 +50,9 @@ pub(super) fn headline(results: &Results) -> Option<String> {
 /// One sentence for each of the strongest backdoors.
 pub(super) fn sentences(results: &Results, names: &Names) -> Vec<Sentence> {
     let ranked = ranked(results);
-    let telling = telling(ranked.iter().copied());
+    let mut telling = telling(ranked.iter().copied());
+    // The name stands in front already.
+    telling.remove("poison");
     let mut sentences: Vec<Sentence> = ranked
         .iter()
         .take(TOLD)
@@ -147,7 +148,7 @@ mod tests {
                     "patch",
                     0.1,
                 ),
-                measured("backdoor.asr", Unit::Fraction, "patch", 0.2)
+                measured("backdoor.sweep.asr", Unit::Fraction, "patch", 0.2)
                     .condition("tested_distance", "0-60"),
             ],
             Vec::new(),
@@ -163,7 +164,7 @@ mod tests {
         assert!(
             told[0]
                 .text
-                .contains("the clean twin under the same trigger 10.0 %"),
+                .contains("the clean twin under the same trigger 10.0"),
             "{}",
             told[0].text
         );

@@ -292,7 +292,7 @@ fn a_recipe_may_be_about_backdoors_alone() {
         .as_array()
         .expect("a list")
         .iter()
-        .filter(|m| m["name"] == "backdoor.asr")
+        .filter(|m| m["name"] == "backdoor.sweep.asr")
         .filter_map(|m| m["conditions"]["tested_trigger_size"].as_str())
         .collect();
     assert_eq!(sizes, ["1", "3"]);
