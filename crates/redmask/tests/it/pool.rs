@@ -28,6 +28,7 @@ width = 0.125
 [training]
 epochs = 2
 batch_size = 4
+drop_last = true
 optimizer = { kind = "nadam", rate = 1e-3 }
 validate_every = 0
 
