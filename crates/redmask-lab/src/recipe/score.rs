@@ -205,7 +205,10 @@ impl ScoreConfig {
     pub fn least_shadows(&self) -> usize {
         match self {
             // A deviation needs two models on a side; so does a difficulty that leaves the shadow itself out.
-            Self::Lira(c) if c.variance == Variance::PerRecord => 4,
+            Self::Lira(LiraConfig {
+                variance: Variance::PerRecord | Variance::Pooled { .. },
+                ..
+            }) => 4,
             Self::AttackR(_) | Self::Combination { .. } => 4,
             Self::Lira(_) | Self::Rmia(_) | Self::Difficulty(_) => 2,
             Self::AttackP(_) | Self::QuantileRegression(_) | Self::Threshold(_) => 0,

@@ -154,7 +154,7 @@ pub(super) fn shadows(context: &Context<'_>) -> Table {
 pub(super) fn controls(context: &Context<'_>) -> Table {
     let mut table = table(
         context,
-        "pool-controls",
+        "pool-controls-all",
         "Controls of the pool",
         &["Control"],
         &["auc"],
