@@ -616,6 +616,8 @@ fn audited(multiplier: f64) -> PrivateOutcome {
     };
     let privacy = PrivacyConfig {
         budget: Budget::Noise { multiplier },
+        // A thousand canaries share delta: with more of it no outcome could refute the claim.
+        delta: 1e-7,
         canaries: 1000,
         ..privacy()
     };
@@ -634,7 +636,8 @@ fn audited(multiplier: f64) -> PrivateOutcome {
 
 #[test]
 fn canaries_measure_less_than_the_bound_and_notice_missing_noise() {
-    let honest = audited(1.0).privacy;
+    // Two hundred right guesses of two hundred refute an epsilon of 4.19; this noise promises 3.33.
+    let honest = audited(4.0).privacy;
     let bound = honest.pld.unwrap().epsilon;
     let measured = honest.audit.unwrap().epsilon;
     assert!(measured > 0.1, "the canaries see nothing: {measured}");
