@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use redmask_core::{Error, Result, SegDataset};
+use redmask_nn::block::NormKind;
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
 use redmask_nn::weights::{ModelCard, load_model, save_model};
 use serde::Serialize;
@@ -107,6 +108,33 @@ pub fn train_rewritten<'a>(
     )
 }
 
+/// Refuses a last batch of one record where a layer has one value a channel, of which there is no variance: in a U-Net
+/// behind its encoder's stride of 32, in the others behind their global pooling.
+fn check_last_batch(
+    architecture: &NetworkConfig,
+    train_set: &dyn SegDataset,
+    config: &TrainConfig,
+) -> Result<()> {
+    let alone = config.batch_size == 1 || train_set.len() % config.batch_size == 1;
+    if architecture.norm() != NormKind::Batch || config.drop_last || !alone {
+        return Ok(());
+    }
+    let labels = train_set.sample(0)?.labels;
+    let deepest = labels.height().div_ceil(32) * labels.width().div_ceil(32);
+    if matches!(architecture, NetworkConfig::Unet(_)) && deepest > 1 {
+        return Ok(());
+    }
+    Err(Error::config(
+        "batch_size",
+        format!(
+            "{} records in batches of {} leave one record alone, and batch normalisation has no variance of one value",
+            train_set.len(),
+            config.batch_size
+        ),
+    )
+    .with_hint("set drop_last = true, another batch_size, larger images, or norm = \"group\" for the network"))
+}
+
 /// The records of a training.
 #[derive(Clone, Copy)]
 pub(crate) struct Sets<'a> {
@@ -134,6 +162,7 @@ where
     O: Objective<Network = SegmentationNetwork, Report = SegmentationReport>,
 {
     config.validate()?;
+    check_last_batch(architecture, sets.train, config)?;
     let card = model_card(architecture, sets.train, config)?;
     let identity = Identity::new(&(architecture, config, method), run.seed)?
         .initial(&network)
