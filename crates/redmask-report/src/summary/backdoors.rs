@@ -20,7 +20,8 @@ fn ranked(results: &Results) -> Vec<&Measurement> {
             twin.copied().unwrap_or(asr)
         })
         .collect();
-    ranked.sort_by(|a, b| b.value.total_cmp(&a.value));
+    // A plain success says less than a net one, and comes after all of them.
+    ranked.sort_by(|a, b| is_net(b).cmp(&is_net(a)).then(b.value.total_cmp(&a.value)));
     ranked
 }
 
@@ -31,18 +32,18 @@ pub(super) fn headline(results: &Results) -> Option<String> {
     let name = poison(best);
     let works = ranked
         .iter()
-        .filter(|m| m.low.is_some_and(|low| low > 0.0))
+        .filter(|m| is_net(m) && m.low.is_some_and(|low| low > 0.0))
         .count();
     Some(if works == 0 {
         format!(
-            "No planted backdoor works beyond what the model confuses by itself; the strongest, {name}, has a net success of {}.",
-            with_interval(best)
+            "No planted backdoor works beyond what the model confuses by itself; the strongest, {name}, has {}.",
+            achieved(best)
         )
     } else {
         format!(
-            "{works} of {} work: {name} has the highest net success, {}. Membership was not measured.",
+            "{works} of {} work; the strongest, {name}, has {}. Membership was not measured.",
             counted(ranked.len(), "planted backdoor"),
-            with_interval(best)
+            achieved(best)
         )
     })
 }
@@ -117,6 +118,20 @@ pub(super) fn sentences(results: &Results, names: &Names) -> Vec<Sentence> {
     sentences
 }
 
+/// "a net success of 0.55 [0.50, 0.60]".
+fn achieved(m: &Measurement) -> String {
+    let what = if is_net(m) {
+        "a net success"
+    } else {
+        "a success"
+    };
+    format!("{what} of {}", with_interval(m))
+}
+
+fn is_net(m: &Measurement) -> bool {
+    m.name == "backdoor.net_asr"
+}
+
 fn poison(m: &Measurement) -> String {
     m.conditions
         .get("poison")
@@ -170,7 +185,9 @@ mod tests {
         );
         let headline = headline(&results).unwrap();
         assert!(
-            headline.starts_with("2 of 2 planted backdoors work: patch"),
+            headline.starts_with(
+                "2 of 2 planted backdoors work; the strongest, patch, has a net success of 0.8"
+            ),
             "{headline}"
         );
         let empty = Results::new(Vec::new(), Vec::new()).unwrap();
