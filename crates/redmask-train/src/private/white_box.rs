@@ -36,7 +36,7 @@ impl GradientNorms {
 }
 
 /// The norm of the gradient of each unit's mean loss, in evaluation mode: the pass of
-/// [`clipped_sum`](super::clipped_sum) with nothing to clip. Batch normalisation is no obstacle, since its statistics are
+/// [`clipped_sum`](fn@super::clipped_sum) with nothing to clip. Batch normalisation is no obstacle, since its statistics are
 /// given.
 ///
 /// # Panics
