@@ -131,8 +131,8 @@ fn every_cell_is_measured_under_both_adversaries() {
         (Some(0.5), None)
     );
 
-    // An answer costs no training; crops of a quarter of the image for 4/3 of the epochs cost about a third; a student costs
-    // its teacher besides.
+    // An answer costs no training. Crops of a quarter of the image for 4/3 of the epochs cost a little over a third: the
+    // deepest features are one pixel either way. A student costs its teacher besides.
     let cost = |defence| {
         find(&results, "training.cost", defence, None)["value"]
             .as_f64()
@@ -140,7 +140,7 @@ fn every_cell_is_measured_under_both_adversaries() {
     };
     assert_eq!(cost("none"), 1.0);
     assert_eq!(cost("argmax"), 1.0);
-    assert!((cost("crop") - 1.0 / 3.0).abs() < 0.02, "{}", cost("crop"));
+    assert!((0.33..0.40).contains(&cost("crop")), "{}", cost("crop"));
     // Eight of twelve records, and one forward pass over the twenty that the teacher is asked about.
     let expected = 1.0 + 8.0 / 12.0 + 20.0 / (3.0 * 12.0 * 3.0);
     assert!((cost("kd") - expected).abs() < 1e-3, "{}", cost("kd"));
