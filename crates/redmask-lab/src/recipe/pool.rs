@@ -136,6 +136,13 @@ impl PoolConfig {
         if model.train_records.is_some() {
             return fault("model", "a model of a pool trains on half of its records");
         }
+        // Neither would reach the trainings of a pool whole, and a pool that says otherwise would mislead.
+        if model.defence.is_some() || model.poison.is_some() {
+            return fault(
+                "model",
+                "pools train undefended models on clean records; audit this one with a victim and a shadow",
+            );
+        }
         let last = recipe.epochs(&model);
         if self.model.epoch.is_some_and(|epoch| epoch > last) {
             return Err(Error::config(

@@ -13,7 +13,8 @@ use redmask_train::defence::{Lesson, TrainingDefence};
 use crate::plan::{QualityCell, Task, TrainTask};
 use crate::results::outcomes::Outcomes;
 use crate::results::seeds::combine_plain;
-use crate::results::{Findings, Setting, conditions_of_victim};
+use crate::results::utility::conditions_of_quality;
+use crate::results::{Findings, Setting};
 use crate::stages::read_log;
 
 /// A backward pass takes about two forward passes: one for the inputs' gradients, one for the weights'.
@@ -70,7 +71,11 @@ fn training(
     };
     let epochs = read_log(&outcomes.stage(stage)?)?.len() as f64;
     let forward = counter.forward(&task.network, size)?;
-    let members = task.dealt.members.len() as f64;
+    let copies = task
+        .replicas
+        .as_ref()
+        .map_or(0, |r| r.records.len() * r.config.copies);
+    let members = (task.dealt.members.len() + copies) as f64;
     let plain = STEP * forward * members * epochs;
     Ok(match &task.defence {
         None => plain,
@@ -132,7 +137,7 @@ pub(super) fn measure(
     let mut counter = Counter::default();
     let mut of_cells: Vec<Vec<(u64, f64)>> = Vec::with_capacity(plan.qualities.len());
     for cell in &plan.qualities {
-        let flops = plan
+        let flops = cell
             .seeds
             .iter()
             .zip(&cell.trainings)
@@ -142,7 +147,7 @@ pub(super) fn measure(
             .collect::<Result<Vec<_>>>()?;
         findings.measurements.push(
             combine_plain("training.flops", Unit::Flops, &flops)
-                .conditions(&conditions_of_victim(setting, &cell.victim)),
+                .conditions(&conditions_of_quality(setting, cell)),
         );
         of_cells.push(flops);
     }
@@ -157,7 +162,7 @@ pub(super) fn measure(
             .collect();
         findings.measurements.push(
             combine_plain("training.cost", Unit::Ratio, &ratios)
-                .conditions(&conditions_of_victim(setting, &cell.victim)),
+                .conditions(&conditions_of_quality(setting, cell)),
         );
     }
     Ok(())
@@ -170,5 +175,6 @@ pub(super) fn undefended(cells: &[QualityCell], of: &QualityCell) -> Option<usiz
             && c.victim.model.network == of.victim.model.network
             && c.victim.train_records == of.victim.train_records
             && c.victim.reference.epoch.is_none()
+            && c.pool == of.pool
     })
 }
