@@ -64,17 +64,24 @@ fn png(scene: &Scene, name: &str, pixels: &[u8], colour: ExtendedColorType) {
 
 const RUN: [&str; 4] = ["run", "recipe.toml", "--data", "polyps=folder:set.toml"];
 
-/// Breaks a sound data set and expects a run and a check to say `expected`, and the scene to stay as it was.
+/// Breaks a sound data set and expects a run and a check to say `expected`, and to leave nothing behind but what a run had
+/// finished before it met the broken record.
 #[track_caller]
 fn refused(break_it: impl FnOnce(&Scene), expected: &[&str]) {
     let scene = sound();
     break_it(&scene);
-    let before = scene.listing();
-    for arguments in [&RUN[..], &["data", "check", "--data", "folder:set.toml"]] {
+    for arguments in [&["data", "check", "--data", "folder:set.toml"], &RUN[..]] {
+        let before = scene.listing();
         let ended = scene.redmask(arguments);
         assert_eq!(ended.code, 2, "{}{}", ended.stdout, ended.stderr);
         says(&ended.stderr, expected);
-        assert_eq!(scene.listing(), before, "{arguments:?}");
+        for name in scene.listing() {
+            let finished = name.starts_with("redmask-out")
+                && ![".partial", ".tmp", "results.json", "report.html"]
+                    .iter()
+                    .any(|half| name.contains(half));
+            assert!(finished || before.contains(&name), "{name} was left behind");
+        }
     }
 }
 
