@@ -376,10 +376,14 @@ fn predictions_that_do_not_fit_the_records() {
     std::fs::remove_file(&file).expect("removed");
     refused(&scene, "predictions:saved", &[], &["20.npy", "missing"]);
     // The same numbers under another shape: the header's length stays.
-    let text: Vec<u8> = String::from_utf8_lossy(&whole[..128])
-        .replace("(1, 32, 32)", "(1, 64, 16)")
-        .into_bytes();
-    std::fs::write(&file, [&text, &whole[128..]].concat()).expect("written");
+    let (old, new) = (b"(1, 32, 32)", b"(1, 64, 16)");
+    let at = whole
+        .windows(old.len())
+        .position(|w| w == old)
+        .expect("a shape");
+    let mut odd = whole.clone();
+    odd[at..at + new.len()].copy_from_slice(new);
+    std::fs::write(&file, odd).expect("written");
     refused(&scene, "predictions:saved", &[], &["20.npy", "[1, 64, 16]"]);
     let mut nan = whole.clone();
     nan[128..132].copy_from_slice(&f32::NAN.to_le_bytes());
