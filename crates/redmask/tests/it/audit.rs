@@ -376,11 +376,14 @@ fn predictions_that_do_not_fit_the_records() {
     std::fs::remove_file(&file).expect("removed");
     refused(&scene, "predictions:saved", &[], &["20.npy", "missing"]);
     // The same numbers under another shape: the header's length stays.
-    let mut reshaped = whole.clone();
-    let at = reshaped.windows(11).position(|w| w == b"(1, 32, 32)");
-    let at = at.expect("the shape in the header");
-    reshaped[at..at + 11].copy_from_slice(b"(1, 64, 16)");
-    std::fs::write(&file, reshaped).expect("written");
+    let (old, new) = (b"(1, 32, 32)", b"(1, 64, 16)");
+    let at = whole
+        .windows(old.len())
+        .position(|w| w == old)
+        .expect("a shape");
+    let mut odd = whole.clone();
+    odd[at..at + new.len()].copy_from_slice(new);
+    std::fs::write(&file, odd).expect("written");
     refused(&scene, "predictions:saved", &[], &["20.npy", "[1, 64, 16]"]);
     let mut nan = whole.clone();
     nan[128..132].copy_from_slice(&f32::NAN.to_le_bytes());
