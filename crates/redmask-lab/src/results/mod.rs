@@ -272,16 +272,19 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
         vec![Block::Table(tables::controls(context))],
     ));
     }
-    sections.push(section(
-        "models",
-        "Models",
-        "How well the audited models segment what they trained on, and what they did not see.",
-        vec![
-            Block::Table(tables::utility(context)),
-            Block::Figure(figures::losses(context)),
-            Block::Figure(curves::learning(context)?),
-        ],
-    ));
+    // A recipe of backdoors alone measures its models in their own section.
+    if !context.qualities.is_empty() {
+        sections.push(section(
+            "models",
+            "Models",
+            "How well the audited models segment what they trained on, and what they did not see.",
+            vec![
+                Block::Table(tables::utility(context)),
+                Block::Figure(figures::losses(context)),
+                Block::Figure(curves::learning(context)?),
+            ],
+        ));
+    }
     if let Some(table) = privacy::table(context) {
         sections.push(section(
             "privacy",
