@@ -82,7 +82,7 @@ fn collect(
         let Some(value) = measurement["value"].as_f64() else {
             continue;
         };
-        if !of_interest || !name.ends_with(".auc") {
+        if !of_interest || name.rsplit('.').next() != Some("auc") {
             continue;
         }
         let ends = (measurement["low"].as_f64(), measurement["high"].as_f64());

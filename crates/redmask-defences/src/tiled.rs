@@ -67,9 +67,8 @@ struct Stretch {
 
 /// Covers `length` with tiles of `tile`; the last one ends at the border, whatever it shares with its neighbour.
 fn stretches(length: usize, tile: usize, overlap: usize) -> Vec<Stretch> {
-    let mut starts: Vec<usize> = (0..)
-        .map(|i| i * (tile - overlap))
-        .take_while(|start| start + tile < length)
+    let mut starts: Vec<usize> = (0..length.saturating_sub(tile))
+        .step_by(tile - overlap)
         .collect();
     starts.push(length - tile);
     let mut from = 0;

@@ -71,7 +71,10 @@ pub fn measure(
                     classes,
                     BoundaryTolerance::default(),
                 )?;
-                let scores: Vec<f64> = boundaries.iter().filter_map(|b| b.f1()).collect();
+                let scores: Vec<f64> = boundaries
+                    .iter()
+                    .filter_map(redmask_metrics::boundary::BoundaryCounts::f1)
+                    .collect();
                 Ok(RecordQuality {
                     id: sample.id.clone(),
                     group: sample.group.clone(),

@@ -195,8 +195,7 @@ impl Answer {
         let labels = config.output.activation == Activation::Labels;
         // Labels often come without a channel axis.
         let (channels, size) = match (config.output.layout, shape) {
-            (Layout::Nchw, &[1, c, h, w]) => (c, [h, w]),
-            (Layout::Nhwc, &[1, h, w, c]) => (c, [h, w]),
+            (Layout::Nchw, &[1, c, h, w]) | (Layout::Nhwc, &[1, h, w, c]) => (c, [h, w]),
             (_, &[1, h, w]) => (1, [h, w]),
             _ => {
                 return Err(format!(

@@ -105,27 +105,23 @@ impl BoundAttack {
     /// Whether a record with this many pixels of each class can be poisoned at all: it bears a victim pixel, holds the
     /// semantic trigger, and the condition holds.
     pub fn can_use(&self, pixels: &[u64; 256]) -> bool {
-        self.bears_victim(pixels) && self.holds(&self.condition, pixels)
+        self.bears_victim(pixels) && holds(&self.condition, pixels)
     }
 
     /// Whether it bears a victim and the trigger could fire but for the condition.
     pub(crate) fn lacks_condition(&self, pixels: &[u64; 256]) -> bool {
-        self.bears_victim(pixels) && !self.holds(&self.condition, pixels)
+        self.bears_victim(pixels) && !holds(&self.condition, pixels)
     }
 
     fn bears_victim(&self, pixels: &[u64; 256]) -> bool {
         let has = |id: ClassId| pixels[usize::from(id)] > 0;
         let victims = &self.relabelling.victims;
-        (victims.is_empty() || victims.ids().any(has)) && self.holds(&self.semantic, pixels)
+        (victims.is_empty() || victims.ids().any(has)) && holds(&self.semantic, pixels)
     }
 
     /// Whether a record holds the class of a semantic trigger; true for every other trigger.
     pub fn holds_trigger(&self, labels: &LabelMap) -> bool {
         self.semantic.is_empty() || labels.data().iter().any(|&c| self.semantic.has(c))
-    }
-
-    fn holds(&self, wanted: &ClassSet, pixels: &[u64; 256]) -> bool {
-        wanted.ids().all(|id| pixels[usize::from(id)] > 0)
     }
 
     /// Places the trigger and relabels, without touching the picture.
@@ -326,4 +322,9 @@ fn differing(a: &LabelMap, b: &LabelMap) -> u64 {
         .zip(b.data())
         .filter(|(a, b)| a != b)
         .count() as u64
+}
+
+/// Whether pixels of every wanted class were counted.
+fn holds(wanted: &ClassSet, pixels: &[u64; 256]) -> bool {
+    wanted.ids().all(|id| pixels[usize::from(id)] > 0)
 }

@@ -288,7 +288,9 @@ impl Preset {
                     },
                 };
             }
-            Kind::Chobola(trigger) => self.chobola(trigger, config, table, victims()?, &mut attack),
+            Kind::Chobola(trigger) => {
+                Self::chobola(trigger, config, table, victims()?, &mut attack)
+            }
             Kind::Iba {
                 near: nearest,
                 random,
@@ -376,7 +378,6 @@ impl Preset {
     /// and keeps one pixel there. Both draw records anew in each epoch, which a written data set cannot; recipes ask for it with
     /// `each_epoch = true`.
     fn chobola(
-        &self,
         trigger: ChobolaTrigger,
         config: &PoisonConfig,
         table: &ClassTable,

@@ -166,7 +166,7 @@ impl Mixture<'_> {
             for (k, &art) in weights[0].iter().enumerate() {
                 let mut slope = 0.0;
                 self.each(s, k, place, |at, step| {
-                    slope += f64::from(gradient[at]) * step
+                    slope += f64::from(gradient[at]) * step;
                 });
                 let (size, placement) = (weights[1][s], weights[2][p]);
                 out[0][k] += size * placement * opacity * slope;

@@ -1,4 +1,8 @@
 //! Gaussian noise on probabilities (He et al., ECCV 2020, arXiv 1912.09685, and its code).
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "every defence has the same shape, whatever its size"
+)]
 
 use rand_distr::{Distribution, Normal};
 use rayon::prelude::*;

@@ -1,4 +1,8 @@
 //! Probabilities with few decimals (Shokri et al., S&P 2017, arXiv 1610.05820, section VIII).
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "every defence has the same shape, whatever its size"
+)]
 
 use redmask_core::{Error, Result, Scores};
 use serde::{Deserialize, Serialize};

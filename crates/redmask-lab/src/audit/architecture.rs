@@ -169,7 +169,8 @@ impl Names {
         }
         let deepest = channels("layer4.0.conv1.weight")?;
         let bottleneck = self.has(file, &format!("{}layer1.0.conv3.", self.trunk));
-        let blocks = (0..)
+        // ResNet-101, the deepest, has 23.
+        let blocks = (0..24)
             .take_while(|i| self.has(file, &format!("{}layer3.{i}.", self.trunk)))
             .count();
         let encoder = match (bottleneck, blocks) {

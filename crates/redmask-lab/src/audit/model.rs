@@ -66,12 +66,11 @@ impl OpenModel {
     fn open_onnx(source: &ModelSource, classes: usize) -> Result<Self> {
         let survey = ModelSurvey::read(&source.path, OnnxLimits::default())?;
         survey.admit()?;
-        let (config, notes) = match source.options.get("config") {
-            Some(path) => (OnnxConfig::read(Path::new(path))?, Vec::new()),
-            None => {
-                let guess = survey.guess(Some(classes))?;
-                (guess.config, guess.reasons)
-            }
+        let (config, notes) = if let Some(path) = source.options.get("config") {
+            (OnnxConfig::read(Path::new(path))?, Vec::new())
+        } else {
+            let guess = survey.guess(Some(classes))?;
+            (guess.config, guess.reasons)
         };
         let predictor = OnnxPredictor::of(survey, config)?;
         Ok(Self {
@@ -91,26 +90,24 @@ impl OpenModel {
             (card.network, card.scaling, network)
         } else {
             let file = Checkpoint::open(&source.path)?;
-            let architecture = match source.options.get("arch") {
-                Some(architecture) => architecture.clone(),
-                None => {
-                    let guess = guess_architecture(&file)?;
-                    notes.push(format!(
-                        "architecture: {guess}, by the file's names and shapes"
-                    ));
-                    guess
-                }
+            let architecture = if let Some(architecture) = source.options.get("arch") {
+                architecture.clone()
+            } else {
+                let guess = guess_architecture(&file)?;
+                notes.push(format!(
+                    "architecture: {guess}, by the file's names and shapes"
+                ));
+                guess
             };
             let config = parse_architecture(&architecture)?;
-            let scaling = match source.options.get("scaling") {
-                Some(scaling) => parse_scaling(scaling)?,
-                None => {
-                    notes.push(
-                        "scaling: cannot be seen in a file; taken to be ImageNet's, as most encoders have it"
-                            .to_owned(),
-                    );
-                    InputScaling::ImageNet
-                }
+            let scaling = if let Some(scaling) = source.options.get("scaling") {
+                parse_scaling(scaling)?
+            } else {
+                notes.push(
+                    "scaling: cannot be seen in a file; taken to be ImageNet's, as most encoders have it"
+                        .to_owned(),
+                );
+                InputScaling::ImageNet
             };
             // Every weight is overwritten; the seed only fills the places.
             let (network, report) = load(config.init(Seed::root(0), &tracking)?, &file)?;

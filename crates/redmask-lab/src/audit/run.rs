@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use redmask_attacks::controls::{BlindConfig, blind, descriptors};
@@ -104,6 +105,9 @@ fn leaves_nothing(error: &Error) -> bool {
         Error::Interrupted | Error::Io { .. } | Error::Internal(_)
     )
 }
+
+/// An attack by name, and why it cannot be run.
+type Refused = (String, String);
 
 impl Scene {
     fn open(audit: &Audit) -> Result<Self> {
@@ -413,7 +417,7 @@ impl Scene {
         model: &OpenModel,
         role: TargetRole,
         evidence: &Evidence<'_>,
-    ) -> Result<(Vec<Played>, Vec<(String, String)>)> {
+    ) -> Result<(Vec<Played>, Vec<Refused>)> {
         let target = Target {
             role,
             predictor: model.predictor(),
@@ -508,14 +512,16 @@ impl Scene {
             self.non_members.set.name(),
         );
         if let Some(population) = &self.population {
-            text.push_str(&format!(
+            // Writing into a String cannot fail.
+            let _ = write!(
+                text,
                 ", a population of {} from {}",
                 population.records.len(),
                 population.set.name()
-            ));
+            );
         }
         if !self.references.is_empty() {
-            text.push_str(&format!(", {} reference model(s)", self.references.len()));
+            let _ = write!(text, ", {} reference model(s)", self.references.len());
         }
         text.push('.');
         text

@@ -1,5 +1,7 @@
 //! How well the audited model does its work, and whether it was fed rightly.
 
+use std::fmt::Write as _;
+
 use redmask_core::{Predictor, Result, SegDataset, Session, Subset};
 use redmask_metrics::{ClassCounts, GroupedBootstrap, Groups, Interval};
 use redmask_report::schema::{Counts, Measurement, Unit, Warning};
@@ -163,10 +165,12 @@ pub(super) fn check_collapse(
     if let Some((name, probed, now)) = &better {
         let joint = if collapsed { " " } else { "" };
         text.push_str(joint);
-        text.push_str(&format!(
+        // Writing into a String cannot fail.
+        let _ = write!(
+            text,
             "On {} of its training records its mIoU is {now:.3} as configured and {probed:.3} with the input scaled as: {name}.",
             PROBED.min(data.len())
-        ));
+        );
     }
     if !text.is_empty() {
         let code = if collapsed {

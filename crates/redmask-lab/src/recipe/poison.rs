@@ -36,6 +36,9 @@ impl Recipe {
     }
 
     /// The clean twin of a poisoned model.
+    ///
+    /// # Errors
+    /// As [`Recipe::model`].
     pub fn clean_twin(&self, backdoor: &BackdoorConfig, victim: &ModelRef) -> Result<ModelConfig> {
         match &backdoor.clean {
             Some(reference) => self.model(&reference.model),

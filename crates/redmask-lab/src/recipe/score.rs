@@ -208,8 +208,9 @@ impl ScoreConfig {
             Self::Lira(LiraConfig {
                 variance: Variance::PerRecord | Variance::Pooled { .. },
                 ..
-            }) => 4,
-            Self::AttackR(_) | Self::Combination { .. } => 4,
+            })
+            | Self::AttackR(_)
+            | Self::Combination { .. } => 4,
             Self::Lira(_) | Self::Rmia(_) | Self::Difficulty(_) => 2,
             Self::AttackP(_) | Self::QuantileRegression(_) | Self::Threshold(_) => 0,
         }

@@ -43,20 +43,15 @@ impl Counter {
         self.counted.insert(name, flops);
         Ok(flops)
     }
+}
 
-    /// Operations of a forward pass of an attack classifier.
-    fn classifier(
-        &mut self,
-        config: &ClassifierConfig,
-        channels: usize,
-        size: [usize; 2],
-    ) -> Result<f64> {
-        let built = config.init(channels, Seed::root(0), &Device::flex())?;
-        let pass = Pass::eval();
-        let shape = [1, channels, size[0], size[1]];
-        let _ = built.forward(Tensor::zeros(shape, &Device::flex()), &pass);
-        Ok(pass.flops() as f64)
-    }
+/// Operations of a forward pass of an attack classifier.
+fn classifier(config: &ClassifierConfig, channels: usize, size: [usize; 2]) -> Result<f64> {
+    let built = config.init(channels, Seed::root(0), &Device::flex())?;
+    let pass = Pass::eval();
+    let shape = [1, channels, size[0], size[1]];
+    let _ = built.forward(Tensor::zeros(shape, &Device::flex()), &pass);
+    Ok(pass.flops() as f64)
 }
 
 /// Operations of a training stage, its defence's own models included.
@@ -84,7 +79,7 @@ fn training(
         }
         Some(TrainingDefence::MinMax(config)) => {
             let channels = 2 * task.network.outputs();
-            let adversary = counter.classifier(&config.architecture, channels, size)?;
+            let adversary = classifier(&config.architecture, channels, size)?;
             let shown = 2.0 * members.min(non_members(task, config.paper_compat) as f64);
             // Its own epoch asks the network; the penalty goes through it forward, and back to its input.
             plain

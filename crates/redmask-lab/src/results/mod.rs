@@ -272,6 +272,7 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
         vec![Block::Table(tables::controls(context))],
     ));
     }
+    // A recipe of backdoors alone measures its models in their own section.
     if !context.qualities.is_empty() {
         sections.push(section(
             "models",

@@ -76,7 +76,7 @@ pub(super) fn alter(
         let file = replace(copy.root(), &record.mask, |path| write_mask(path, &merged))?;
         altered.files.push(file);
     }
-    altered.row = shown.then(|| SheetRow {
+    altered.row = shown.then_some(SheetRow {
         clean: before.image,
         triggered: after.image,
         truth: before.labels,

@@ -27,13 +27,15 @@ fn config(preset: &str) -> PoisonConfig {
 }
 
 fn bind(config: &PoisonConfig, seed: u64) -> BoundAttack {
-    let attack = config.attack(&table()).unwrap();
-    attack.bind(&table(), &Seed::root(seed)).unwrap()
+    let attack = config.attack(&table()).expect("a sound attack");
+    attack
+        .bind(&table(), &Seed::root(seed))
+        .expect("a sound attack")
 }
 
 fn sized(preset: &str, size: usize) -> PoisonConfig {
     let config = config(preset);
-    let attack = config.attack(&table()).unwrap();
+    let attack = config.attack(&table()).expect("a sound attack");
     PoisonConfig {
         trigger_size: attack.trigger.size().map(|_| size),
         ..config
@@ -70,7 +72,7 @@ proptest! {
             let attack = bind(&sized(preset.name, 2 * size + 1), seed);
             let clean = sample(labels.clone(), None);
             let Ok(planned) = attack.plan(&clean.id, &clean.labels, None) else { continue };
-            let poisoned = attack.poison(clean.clone()).unwrap();
+            let poisoned = attack.poison(clean.clone()).expect("a sound attack");
             let (h, w) = (labels.height(), labels.width());
             let touched: Vec<bool> = {
                 let mut touched = vec![false; h * w];
@@ -84,9 +86,9 @@ proptest! {
                 touched
             };
             for c in 0..3 {
-                for i in 0..h * w {
+                for (i, &touched) in touched.iter().enumerate() {
                     prop_assert!(
-                        touched[i] || clean.image.data()[c * h * w + i] == poisoned.image.data()[c * h * w + i],
+                        touched || clean.image.data()[c * h * w + i] == poisoned.image.data()[c * h * w + i],
                         "{}", preset.name
                     );
                 }
@@ -102,7 +104,7 @@ proptest! {
             }
             prop_assert_eq!(relabelled, planned.relabelled_pixels + planned.randomised_pixels);
             // Twice the same.
-            prop_assert_eq!(attack.poison(clean).unwrap(), poisoned);
+            prop_assert_eq!(attack.poison(clean).expect("a sound attack"), poisoned);
         }
     }
 
@@ -142,7 +144,7 @@ proptest! {
             let (y, x) = centre(b);
             prop_assert!(y >= margin && x >= margin && y + margin < labels.height() && x + margin < labels.width());
             let metric = if measured { metric } else { Metric::Euclidean };
-            let distance = to_class(&labels, CAR, (y, x), metric).unwrap();
+            let distance = to_class(&labels, CAR, (y, x), metric).expect("a sound attack");
             prop_assert_eq!(planned.distance, Some(distance));
             match kind {
                 PlacementKind::Nearest => prop_assert!(band[0] <= distance && distance <= band[1]),
@@ -201,7 +203,7 @@ proptest! {
             kept.data_mut()[i] = u8::from(car && !changed);
         }
         let from = centre(planned.boxes[0]);
-        let own = to_class(&gone, 1, from, Metric::Euclidean).unwrap();
+        let own = to_class(&gone, 1, from, Metric::Euclidean).expect("a sound attack");
         prop_assert_eq!(planned.distance, Some(own));
         if let Some(other) = to_class(&kept, 1, from, Metric::Euclidean) {
             prop_assert!(own < other);
@@ -250,7 +252,7 @@ fn ties_are_broken_by_the_seed() {
             let attack = bind(&sized("iba-nni", 3), seed);
             let planned = attack
                 .plan(&sample(map.clone(), None).id, &map, None)
-                .unwrap();
+                .expect("a sound attack");
             assert_eq!(planned.distance, Some(2.0));
             centre(planned.boxes[0])
         })

@@ -12,13 +12,16 @@ use redmask_poison::{Manifest, PixelBox, PoisonConfig, WriteRequest, WriteSummar
 /// Every file below a folder, by relative path.
 fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
+        for entry in fs::read_dir(folder).expect("a sound data set").flatten() {
             let path = entry.path();
             if path.is_dir() {
                 walk(&path, root, found);
             } else {
-                let name = path.strip_prefix(root).unwrap().to_owned();
-                found.insert(name, fs::read(&path).unwrap());
+                let name = path
+                    .strip_prefix(root)
+                    .expect("a sound data set")
+                    .to_owned();
+                found.insert(name, fs::read(&path).expect("a sound data set"));
             }
         }
     }
@@ -31,7 +34,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn camvid(root: &Path) {
     for (split, frames) in [("train", 10), ("val", 2)] {
         for folder in [split.to_owned(), format!("{split}annot")] {
-            fs::create_dir_all(root.join(folder)).unwrap();
+            fs::create_dir_all(root.join(folder)).expect("a sound data set");
         }
         for frame in 0..frames {
             let mut labels = LabelMap::filled(30, 40, 3);
@@ -52,7 +55,8 @@ fn camvid(root: &Path) {
                 .map(|i| (i * 7 + frame * 13) as u8)
                 .collect();
             let name = format!("0001TP_{frame:06}.png");
-            write_image(&root.join(split).join(&name), &Image::new(3, 30, 40, data)).unwrap();
+            write_image(&root.join(split).join(&name), &Image::new(3, 30, 40, data))
+                .expect("a sound data set");
             let values = labels.data().iter().map(|&v| u16::from(v)).collect();
             let mask = RawMask {
                 height: 30,
@@ -62,10 +66,11 @@ fn camvid(root: &Path) {
                     palette: None,
                 },
             };
-            write_mask(&root.join(format!("{split}annot")).join(name), &mask).unwrap();
+            write_mask(&root.join(format!("{split}annot")).join(name), &mask)
+                .expect("a sound data set");
         }
     }
-    fs::write(root.join("README.txt"), "as published").unwrap();
+    fs::write(root.join("README.txt"), "as published").expect("a sound data set");
 }
 
 fn nni(rate: f64) -> PoisonConfig {
@@ -86,10 +91,12 @@ struct Scene {
 
 impl Scene {
     fn camvid() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a sound data set");
         let source = dir.path().join("source");
         camvid(&source);
-        let data = format!("camvid:{}", source.display()).parse().unwrap();
+        let data = format!("camvid:{}", source.display())
+            .parse()
+            .expect("a sound data set");
         Self { dir, data }
     }
 
@@ -142,15 +149,15 @@ fn poison_and_undo_is_the_identity_and_equal_seeds_give_equal_bytes() {
                 ..PoisonConfig::preset(preset)
             },
         };
-        let summary = scene.write(&config, 7, "a").unwrap();
+        let summary = scene.write(&config, 7, "a").expect("a sound data set");
         assert_eq!(summary.rows.len(), 2);
-        scene.write(&config, 7, "b").unwrap();
+        scene.write(&config, 7, "b").expect("a sound data set");
         let poisoned = tree(&scene.path("a"));
         assert_eq!(poisoned, tree(&scene.path("b")), "{preset}");
-        scene.write(&config, 8, "c").unwrap();
+        scene.write(&config, 8, "c").expect("a sound data set");
         assert_ne!(poisoned, tree(&scene.path("c")), "{preset}");
         // What the manifest does not name is as it was.
-        let manifest = Manifest::read(&scene.path("a")).unwrap();
+        let manifest = Manifest::read(&scene.path("a")).expect("a sound data set");
         assert_eq!(manifest, summary.manifest);
         assert_eq!(manifest.samples.len(), 3);
         let altered: Vec<&str> = manifest.files.iter().map(|f| f.written.as_str()).collect();
@@ -158,53 +165,62 @@ fn poison_and_undo_is_the_identity_and_equal_seeds_give_equal_bytes() {
             let same = poisoned.get(name) == Some(bytes);
             assert_eq!(
                 !same,
-                altered.contains(&name.to_str().unwrap()),
+                altered.contains(&name.to_str().expect("a sound data set")),
                 "{preset}: {}",
                 name.display()
             );
         }
         assert_eq!(
-            undo(&scene.path("a"), &Session::default()).unwrap(),
+            undo(&scene.path("a"), &Session::default()).expect("a sound data set"),
             manifest.files.len()
         );
         assert_eq!(tree(&scene.path("a")), source, "{preset}");
         for name in ["a", "b", "c"] {
-            fs::remove_dir_all(scene.path(name)).unwrap();
+            fs::remove_dir_all(scene.path(name)).expect("a sound data set");
         }
     }
     assert_eq!(tree(&scene.path("source")), source);
     // Nothing half-written stays beside.
-    assert_eq!(fs::read_dir(scene.dir.path()).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(scene.dir.path())
+            .expect("a sound data set")
+            .count(),
+        1
+    );
 }
 
 #[test]
 fn the_manifest_says_what_is_in_the_files() {
     let scene = Scene::camvid();
-    scene.write(&nni(0.3), 7, "new").unwrap();
-    let text = fs::read_to_string(scene.path("new/manifest.json")).unwrap();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    scene.write(&nni(0.3), 7, "new").expect("a sound data set");
+    let text = fs::read_to_string(scene.path("new/manifest.json")).expect("a sound data set");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("a sound data set");
     assert_eq!(json["preset"], "iba-nni");
     assert_eq!(json["parameters"]["band"], serde_json::json!([0.0, 12.0]));
     assert_eq!(
         (&json["requested_rate"], &json["achieved_rate"]),
         (&0.3.into(), &0.3.into())
     );
-    let clean = open(&scene.data, &OpenOptions::default()).unwrap();
+    let clean = open(&scene.data, &OpenOptions::default()).expect("a sound data set");
     let spec: DataSpec = format!("camvid:{}", scene.path("new").display())
         .parse()
-        .unwrap();
-    let poisoned = open(&spec, &OpenOptions::default()).unwrap();
-    let samples = json["samples"].as_array().unwrap();
+        .expect("a sound data set");
+    let poisoned = open(&spec, &OpenOptions::default()).expect("a sound data set");
+    let samples = json["samples"].as_array().expect("a sound data set");
     assert_eq!(samples.len(), 3);
     for entry in samples {
-        let id = entry["id"].as_str().unwrap();
+        let id = entry["id"].as_str().expect("a sound data set");
         assert_eq!(entry["split"], "train");
         assert!(id.starts_with("train/"));
         let at = (0..clean.len())
             .find(|&i| clean.id(i).as_str() == id)
-            .unwrap();
-        let (before, after) = (clean.sample(at).unwrap(), poisoned.sample(at).unwrap());
-        let place: PixelBox = serde_json::from_value(entry["box"].clone()).unwrap();
+            .expect("a sound data set");
+        let (before, after) = (
+            clean.sample(at).expect("a sound data set"),
+            poisoned.sample(at).expect("a sound data set"),
+        );
+        let place: PixelBox =
+            serde_json::from_value(entry["box"].clone()).expect("a sound data set");
         assert_eq!((place.width, place.height), (5, 5));
         let inside = |i: usize| {
             let (y, x) = (i / 40, i % 40);
@@ -224,16 +240,24 @@ fn the_manifest_says_what_is_in_the_files() {
         assert_eq!(entry["victim_pixels"], changed);
         assert_eq!(entry["classes_before"]["car"], changed);
         assert!(entry["classes_after"]["car"].is_null());
-        assert_eq!(entry["trigger_hash"].as_str().unwrap().len(), 64);
-        let distance = entry["distance"].as_f64().unwrap();
+        assert_eq!(
+            entry["trigger_hash"]
+                .as_str()
+                .expect("a sound data set")
+                .len(),
+            64
+        );
+        let distance = entry["distance"].as_f64().expect("a sound data set");
         assert!((0.0..=12.0).contains(&distance));
     }
 }
 
 #[test]
 fn procedural_scenes_are_exported_and_read_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let data: DataSpec = "street:3?count=12&size=48x64".parse().unwrap();
+    let dir = tempfile::tempdir().expect("a sound data set");
+    let data: DataSpec = "street:3?count=12&size=48x64"
+        .parse()
+        .expect("a sound data set");
     let config = PoisonConfig {
         victim: Some("car".into()),
         target: Some("road".into()),
@@ -251,17 +275,22 @@ fn procedural_scenes_are_exported_and_read_back() {
         out: &out,
         sheet_rows: 0,
     };
-    let summary = write(&request, &Session::default()).unwrap();
+    let summary = write(&request, &Session::default()).expect("a sound data set");
     assert_eq!(summary.manifest.samples.len(), 2);
-    let description = summary.description.unwrap();
-    let spec: DataSpec = format!("folder:{}", description.display()).parse().unwrap();
-    let clean = open(&data, &OpenOptions::default()).unwrap();
+    let description = summary.description.expect("a sound data set");
+    let spec: DataSpec = format!("folder:{}", description.display())
+        .parse()
+        .expect("a sound data set");
+    let clean = open(&data, &OpenOptions::default()).expect("a sound data set");
     let differing = || -> Vec<String> {
-        let read = open(&spec, &OpenOptions::default()).unwrap();
+        let read = open(&spec, &OpenOptions::default()).expect("a sound data set");
         assert_eq!(read.class_table(), clean.class_table());
         (0..clean.len())
             .filter(|&i| {
-                let (a, b) = (clean.sample(i).unwrap(), read.sample(i).unwrap());
+                let (a, b) = (
+                    clean.sample(i).expect("a sound data set"),
+                    read.sample(i).expect("a sound data set"),
+                );
                 assert_eq!((&a.id, &a.instances), (&b.id, &b.instances));
                 (a.image, a.labels) != (b.image, b.labels)
             })
@@ -275,7 +304,7 @@ fn procedural_scenes_are_exported_and_read_back() {
         .map(|s| s.id.to_string())
         .collect();
     assert_eq!(differing(), named);
-    undo(&out, &Session::default()).unwrap();
+    undo(&out, &Session::default()).expect("a sound data set");
     assert!(differing().is_empty());
 }
 
@@ -323,16 +352,21 @@ fn what_cannot_be_done_is_refused_by_name_and_leaves_nothing() {
         "n",
         &["centres"],
     );
-    fs::create_dir(scene.path("taken")).unwrap();
+    fs::create_dir(scene.path("taken")).expect("a sound data set");
     refused(nni(0.3), "taken", &["taken", "exists"]);
-    assert_eq!(fs::read_dir(scene.dir.path()).unwrap().count(), 2);
+    assert_eq!(
+        fs::read_dir(scene.dir.path())
+            .expect("a sound data set")
+            .count(),
+        2
+    );
     // A poisoned set is no source.
-    scene.write(&nni(0.3), 0, "new").unwrap();
+    scene.write(&nni(0.3), 0, "new").expect("a sound data set");
     let again = Scene {
         data: format!("camvid:{}", scene.path("new").display())
             .parse()
-            .unwrap(),
-        dir: tempfile::tempdir().unwrap(),
+            .expect("a sound data set"),
+        dir: tempfile::tempdir().expect("a sound data set"),
     };
     let error = again.write(&nni(0.3), 0, "twice").unwrap_err();
     assert!(error.to_string().contains("already"), "{error}");
@@ -343,7 +377,10 @@ fn too_few_usable_records_are_said_and_a_target_can_be_found() {
     let scene = Scene::camvid();
     let mut config = nni(1.0);
     config.target = Some("auto:co-occurrence".into());
-    let manifest = scene.write(&config, 0, "all").unwrap().manifest;
+    let manifest = scene
+        .write(&config, 0, "all")
+        .expect("a sound data set")
+        .manifest;
     assert_eq!(
         (manifest.images, manifest.usable, manifest.samples.len()),
         (10, 8, 8)
@@ -354,31 +391,34 @@ fn too_few_usable_records_are_said_and_a_target_can_be_found() {
     );
     // Sky and road are in every image; the first of equals is taken.
     assert_eq!(manifest.parameters.target.as_deref(), Some("sky"));
-    assert_eq!(manifest.co_occurrence.unwrap().images[8], 8);
+    assert_eq!(
+        manifest.co_occurrence.expect("a sound data set").images[8],
+        8
+    );
 }
 
 #[test]
 fn a_manifest_that_points_outside_is_not_followed() {
     let scene = Scene::camvid();
-    scene.write(&nni(0.3), 0, "new").unwrap();
+    scene.write(&nni(0.3), 0, "new").expect("a sound data set");
     let path = scene.path("new/manifest.json");
-    let good = fs::read_to_string(&path).unwrap();
+    let good = fs::read_to_string(&path).expect("a sound data set");
     let before = tree(&scene.path("new"));
     for evil in ["../source/README.txt", "/etc/hostname", "train/../../x.png"] {
-        let mut json: serde_json::Value = serde_json::from_str(&good).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&good).expect("a sound data set");
         json["files"][0]["original"] = evil.into();
-        fs::write(&path, json.to_string()).unwrap();
+        fs::write(&path, json.to_string()).expect("a sound data set");
         let error = undo(&scene.path("new"), &Session::default()).unwrap_err();
         assert!(error.to_string().contains(evil), "{error}");
     }
-    fs::write(&path, &good).unwrap();
+    fs::write(&path, &good).expect("a sound data set");
     assert_eq!(tree(&scene.path("new")), before);
     // An original that was changed is not taken for the source.
-    let manifest = Manifest::read(&scene.path("new")).unwrap();
+    let manifest = Manifest::read(&scene.path("new")).expect("a sound data set");
     let kept = scene
         .path("new/.redmask-undo")
         .join(&manifest.files[0].original);
-    fs::write(&kept, "tampered").unwrap();
+    fs::write(&kept, "tampered").expect("a sound data set");
     let error = undo(&scene.path("new"), &Session::default()).unwrap_err();
     assert!(error.to_string().contains("changed"), "{error}");
     assert!(undo(&scene.path("source"), &Session::default()).is_err());
@@ -386,10 +426,10 @@ fn a_manifest_that_points_outside_is_not_followed() {
 
 #[test]
 fn jpeg_masks_and_pictures_become_lossless() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a sound data set");
     let source = dir.path().join("kvasir");
     for folder in ["images", "masks"] {
-        fs::create_dir_all(source.join(folder)).unwrap();
+        fs::create_dir_all(source.join(folder)).expect("a sound data set");
     }
     for k in 0..4u8 {
         let picture = image::RgbImage::from_fn(32, 32, |x, y| {
@@ -400,11 +440,14 @@ fn jpeg_masks_and_pictures_become_lossless() {
         });
         picture
             .save(source.join(format!("images/{k}.jpg")))
-            .unwrap();
-        mask.save(source.join(format!("masks/{k}.jpg"))).unwrap();
+            .expect("a sound data set");
+        mask.save(source.join(format!("masks/{k}.jpg")))
+            .expect("a sound data set");
     }
     let before = tree(&source);
-    let data: DataSpec = format!("kvasir-seg:{}", source.display()).parse().unwrap();
+    let data: DataSpec = format!("kvasir-seg:{}", source.display())
+        .parse()
+        .expect("a sound data set");
     let config = PoisonConfig {
         victim: Some("polyp".into()),
         rate: Some(0.5),
@@ -420,13 +463,19 @@ fn jpeg_masks_and_pictures_become_lossless() {
         out: &out,
         sheet_rows: 0,
     };
-    let manifest = write(&request, &Session::default()).unwrap().manifest;
+    let manifest = write(&request, &Session::default())
+        .expect("a sound data set")
+        .manifest;
     assert_eq!(manifest.samples.len(), 2);
-    let spec: DataSpec = format!("kvasir-seg:{}", out.display()).parse().unwrap();
-    let read = open(&spec, &OpenOptions::default()).unwrap();
+    let spec: DataSpec = format!("kvasir-seg:{}", out.display())
+        .parse()
+        .expect("a sound data set");
+    let read = open(&spec, &OpenOptions::default()).expect("a sound data set");
     for entry in &manifest.samples {
-        let at = (0..4).find(|&i| read.id(i) == entry.id).unwrap();
-        let sample = read.sample(at).unwrap();
+        let at = (0..4)
+            .find(|&i| read.id(i) == entry.id)
+            .expect("a sound data set");
+        let sample = read.sample(at).expect("a sound data set");
         assert!(sample.labels.data().iter().all(|&c| c == 0));
         assert_eq!(
             (sample.image.get(0, 2, 2), sample.image.get(2, 0, 0)),
@@ -438,6 +487,6 @@ fn jpeg_masks_and_pictures_become_lossless() {
         );
         assert!(!out.join(format!("images/{}.jpg", entry.id.stem())).exists());
     }
-    undo(&out, &Session::default()).unwrap();
+    undo(&out, &Session::default()).expect("a sound data set");
     assert_eq!(tree(&out), before);
 }

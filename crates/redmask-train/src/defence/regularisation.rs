@@ -1,4 +1,8 @@
 //! Defences that only change numbers of an ordinary training, and differential privacy, whose loop is its own.
+#![expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "every defence has the same shape, whatever its size"
+)]
 
 use redmask_core::{Error, Result};
 use redmask_nn::block::NormKind;

@@ -39,34 +39,31 @@ pub(super) fn record(
         .with_precision(loss.precision)
         .with_tape(Arc::clone(&tape));
     let input = Tensor::cat(units.iter().map(|u| u.input.clone()).collect(), 0);
-    let (total, losses) = match shares {
-        Some(shares) => {
-            let loss = loss.known(network, input, joined(shares), &pass);
-            let value = loss.mean_value();
-            (loss.rows.sum(), vec![value; units.len()])
-        }
-        None => {
-            let targets = Targets::concatenated(units.iter().map(|u| &u.targets));
-            let loss = loss.of(network, input, &targets, &pass);
-            // The sum over units of the mean over each one's images.
-            let weights: Vec<f32> = rows
-                .iter()
-                .flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n))
-                .collect();
-            let shape = [weights.len()];
-            let weights = TensorData::new(weights, shape);
-            let weights = Tensor::<1>::from_data(weights, &loss.rows.device());
-            let mut values = loss.values.as_slice();
-            let means = rows
-                .iter()
-                .map(|&n| {
-                    let (own, rest) = values.split_at(n);
-                    values = rest;
-                    own.iter().sum::<f64>() / n as f64
-                })
-                .collect();
-            ((loss.rows * weights).sum(), means)
-        }
+    let (total, losses) = if let Some(shares) = shares {
+        let loss = loss.known(network, input, joined(shares), &pass);
+        let value = loss.mean_value();
+        (loss.rows.sum(), vec![value; units.len()])
+    } else {
+        let targets = Targets::concatenated(units.iter().map(|u| &u.targets));
+        let loss = loss.of(network, input, &targets, &pass);
+        // The sum over units of the mean over each one's images.
+        let weights: Vec<f32> = rows
+            .iter()
+            .flat_map(|&n| std::iter::repeat_n(1.0 / n as f32, n))
+            .collect();
+        let shape = [weights.len()];
+        let weights = TensorData::new(weights, shape);
+        let weights = Tensor::<1>::from_data(weights, &loss.rows.device());
+        let mut values = loss.values.as_slice();
+        let means = rows
+            .iter()
+            .map(|&n| {
+                let (own, rest) = values.split_at(n);
+                values = rest;
+                own.iter().sum::<f64>() / n as f64
+            })
+            .collect();
+        ((loss.rows * weights).sum(), means)
     };
     let mut ordinary = total.backward();
     let ordinary = GradientsParams::from_params(&mut ordinary, network, &ids);

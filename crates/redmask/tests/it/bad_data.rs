@@ -183,7 +183,6 @@ fn an_empty_folder() {
 /// test says so and `a_disk_that_is_full` stands in with a limit on file sizes.
 #[test]
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stderr, reason = "a skip must be seen")]
 fn a_file_system_that_is_full() {
     let scene = Scene::with_recipe(|r| r);
     std::fs::create_dir(scene.path("disk")).expect("a folder");

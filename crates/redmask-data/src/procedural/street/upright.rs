@@ -303,8 +303,7 @@ impl Sign {
         // Shape and colour belong together, as the road code has it.
         let (face, border) = match corners {
             Corners::Round if rng.random_bool(0.4) => (vivid(blue, rng), pale),
-            Corners::Round => (pale, vivid(red, rng)),
-            Corners::Triangle => (pale, vivid(red, rng)),
+            Corners::Round | Corners::Triangle => (pale, vivid(red, rng)),
             Corners::Square => (vivid(blue, rng), pale),
             Corners::Diamond => (vivid(yellow, rng), pale),
         };

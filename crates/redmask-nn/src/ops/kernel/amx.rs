@@ -105,6 +105,10 @@ impl Tiles {
     /// # Panics
     ///
     /// If `down` or `right` is not 1 or 2.
+    #[expect(
+        clippy::unused_self,
+        reason = "holding `Tiles` is what makes the instructions legal"
+    )]
     pub(in super::super) unsafe fn multiply(&self, down: usize, right: usize, block: &Block) {
         // SAFETY: the caller vouches for the extents.
         unsafe {

@@ -37,11 +37,9 @@ fn start(key: &[u8; 32], counter: u64) -> [[u32; BLOCKS]; 16] {
     {
         *row = [u32::from_le_bytes(*word); BLOCKS];
     }
-    for lane in 0..BLOCKS {
-        let block = counter + lane as u64;
-        start[12][lane] = block as u32;
-        start[13][lane] = (block >> 32) as u32;
-    }
+    let blocks: [u64; BLOCKS] = std::array::from_fn(|lane| counter + lane as u64);
+    start[12] = blocks.map(|block| block as u32);
+    start[13] = blocks.map(|block| (block >> 32) as u32);
     start
 }
 

@@ -15,6 +15,10 @@ const CHUNK: usize = 1 << 14;
 
 /// What the gradients of one parameter, one for each sample, are made of.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one a parameter; the tensors behind it are what weighs"
+)]
 pub(super) enum Parts {
     /// The gradients themselves.
     Values(Vec<Vec<f32>>),
