@@ -289,7 +289,7 @@ impl Preset {
                 };
             }
             Kind::Chobola(trigger) => {
-                Self::chobola(trigger, config, table, victims()?, &mut attack)
+                Self::chobola(trigger, config, table, victims()?, &mut attack);
             }
             Kind::Iba {
                 near: nearest,

@@ -73,7 +73,6 @@ fn training(
     let members = (task.dealt.members.len() + copies) as f64;
     let plain = STEP * forward * members * epochs;
     Ok(match &task.defence {
-        None => plain,
         Some(TrainingDefence::Crop(crop)) => {
             STEP * counter.forward(&task.network, crop.size)? * members * epochs
         }
@@ -105,7 +104,8 @@ fn training(
         }
         // Each record joins a step with the probability that makes an epoch of all of them, in the mean.
         Some(TrainingDefence::DpSgd(config)) => plain * f64::from(config.privacy.augmentations),
-        Some(
+        None
+        | Some(
             TrainingDefence::MixUp(_)
             | TrainingDefence::Dropout(_)
             | TrainingDefence::WeightDecay(_)
