@@ -85,14 +85,16 @@ def main():
         }
         values, records = {}, {}
         for name, source in forms.items():
-            subprocess.run(
+            done = subprocess.run(
                 [args.binary, "audit", "--model", source, "--members", "discs=folder:data.toml@members.txt", "--non-members",
-                 "discs=folder:data.toml@others.txt", "--no-requery", "--out", name, "--quiet"],
-                check=True, cwd=folder, stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"},
+                 "discs=folder:data.toml@others.txt", "--no-requery", "--out", "out-" + name, "--quiet"],
+                check=False, cwd=folder, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"},
             )
-            results = json.loads((folder / name / "results.json").read_text())["measurements"]
+            if done.returncode != 0:
+                raise SystemExit(done.stderr)
+            results = json.loads((folder / f"out-{name}" / "results.json").read_text())["measurements"]
             values[name] = {m["name"] + json.dumps(m["conditions"], sort_keys=True): m["value"] for m in results if "simultaneous" not in m["name"]}
-            with open(folder / name / "records.csv") as f:
+            with open(folder / f"out-{name}" / "records.csv") as f:
                 records[name] = [[float(v) for k, v in row.items() if k.startswith("signal.") and v and "gradient" not in k] for row in csv.DictReader(f)]
         common = set.intersection(*(set(v) for v in values.values()))
         print(f"smp {args.network} / {args.encoder}, {args.records} records of {args.size} x {args.size}")

@@ -25,6 +25,7 @@ pub(crate) enum Style {
 const DECIMAL_METRICS: &[&str] = &[
     "auc",
     "auc_last_epochs",
+    "auc_simultaneous",
     "advantage",
     "miou",
     "iou",

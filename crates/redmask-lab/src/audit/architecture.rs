@@ -145,7 +145,6 @@ impl Names {
             ("decoder.blocks.0.conv1.", "unet"),
             ("decoder.aspp.0.", "deeplab-v3-plus"),
             ("decoder.aspp.convs.", "deeplab-v3"),
-            ("decoder.0.convs.", "deeplab-v3"),
             ("decoder.psp.", "pspnet"),
         ]
         .into_iter()

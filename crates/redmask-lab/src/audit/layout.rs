@@ -6,9 +6,9 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use redmask_core::{Error, Result};
 use redmask_metrics::Roc;
 use redmask_report::schema::{
-    AttackStatement, Axis, Block, Cell, ExposedRecord, ExposedRecords, Figure, HistogramPanel,
-    HistogramPlot, Measurement, PictureGrid, PictureRow, Plot, Png, ReportData, Results, RocAttack,
-    RocCurve, RocPlot, Scale, Section, Table,
+    AttackStatement, Axis, Block, Cell, Condition, ExposedRecord, ExposedRecords, Figure,
+    HistogramPanel, HistogramPlot, Measurement, PictureGrid, PictureRow, Plot, Png, ReportData,
+    Results, RocAttack, RocCurve, RocPlot, Scale, Section, Table,
 };
 
 use super::attacks::Played;
@@ -329,7 +329,13 @@ fn conditioned(
 ) -> Table {
     let columns: Vec<&str> = keys.iter().copied().chain(["AUC"]).collect();
     let mut table = Table::new(id, title, &columns).caption(caption);
-    for measurement in parts.results.named(name) {
+    let mut measurements: Vec<&Measurement> = parts.results.named(name).collect();
+    measurements.sort_by_key(|m| {
+        keys.iter()
+            .map(|key| m.conditions.get(*key))
+            .collect::<Vec<_>>()
+    });
+    for measurement in measurements {
         let texts = keys.iter().map(|key| {
             let value = measurement
                 .conditions
@@ -410,14 +416,19 @@ fn losses(parts: &Parts<'_>) -> Figure {
 /// The region grid as a picture: white at chance, dark red at an area of one.
 fn regions(parts: &Parts<'_>) -> Result<Option<Figure>> {
     const CELL: usize = 40;
-    let areas: Vec<f64> = parts
-        .results
-        .named("grain.region.auc")
-        .map(|m| m.value)
+    let areas: Option<Vec<f64>> = (0..GRID * GRID)
+        .map(|cell| {
+            let at = |m: &&Measurement| {
+                let place = |key: &str| m.conditions.get(key).and_then(Condition::as_number);
+                place("row") == Some((cell / GRID + 1) as f64)
+                    && place("column") == Some((cell % GRID + 1) as f64)
+            };
+            Some(parts.results.named("grain.region.auc").find(at)?.value)
+        })
         .collect();
-    if areas.len() != GRID * GRID {
+    let Some(areas) = areas else {
         return Ok(None);
-    }
+    };
     let side = GRID * CELL;
     let mut picture = RgbImage::new(side as u32, side as u32);
     for (x, y, pixel) in picture.enumerate_pixels_mut() {

@@ -350,7 +350,7 @@ impl Scene {
             seed: Seed::root(audit.seed).child("audit"),
         };
         let mut findings = Findings::default();
-        let (played, refused) = self.play(&self.model, TargetRole::Victim, &evidence)?;
+        let (played, mut refused) = self.play(&self.model, TargetRole::Victim, &evidence)?;
         statistics.attacks(&played, &mut findings)?;
         statistics.ceiling(seen.target[0].len(), seen.target[1].len(), &mut findings)?;
         let null = self.control(seen, &evidence)?;
@@ -384,6 +384,7 @@ impl Scene {
             &mut findings,
         )?;
         self.warn(&refused, &mut findings);
+        refused.extend(NEVER.map(|(name, reason)| (name.to_owned(), reason.to_owned())));
         let results = Results::new(findings.measurements, findings.warnings)?;
         let notes: Vec<String> = self
             .models()
@@ -431,7 +432,6 @@ impl Scene {
                 Some(reason) => refused.push((play.name(), reason)),
             }
         }
-        refused.extend(NEVER.map(|(name, reason)| (name.to_owned(), reason.to_owned())));
         Ok((played, refused))
     }
 

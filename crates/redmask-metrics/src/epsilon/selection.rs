@@ -81,10 +81,17 @@ pub fn select_epsilon_bound(
             let (choose_out, test_out) = halves(non_members, &seed.child("non-members"));
             let roc = Roc::new(&choose_in, &choose_out)?;
             let mut best = (f64::NEG_INFINITY, f64::INFINITY);
-            for point in roc.points() {
+            let points = roc.points();
+            for (i, point) in points.iter().enumerate() {
                 let bound = epsilon_lower_bound(&roc.counts(point), delta, alpha)?;
                 if bound.epsilon > best.0 {
-                    best = (bound.epsilon, point.threshold);
+                    // Between two neighbouring scores every threshold decides alike here; the middle serves the other half best.
+                    let below = points
+                        .get(i + 1)
+                        .map_or(point.threshold, |next| next.threshold);
+                    let middle = f64::midpoint(below, point.threshold);
+                    let sound = middle.is_finite() && middle > below;
+                    best = (bound.epsilon, if sound { middle } else { point.threshold });
                 }
             }
             at_threshold(&test_in, &test_out, best.1, delta, alpha)
