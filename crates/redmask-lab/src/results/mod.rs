@@ -282,6 +282,14 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             Block::Figure(curves::learning(context)?),
         ],
     ));
+    if let Some(table) = overview::statements(context) {
+        sections.push(section(
+            "defences",
+            "Defences",
+            "",
+            vec![Block::Table(table)],
+        ));
+    }
     if let Some(table) = privacy::table(context) {
         sections.push(section(
             "privacy",
