@@ -284,7 +284,7 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
     ));
     if let Some(table) = overview::statements(context) {
         sections.push(section(
-            "defences",
+            "defence-needs",
             "Defences",
             "",
             vec![Block::Table(table)],
