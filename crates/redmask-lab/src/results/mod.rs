@@ -285,6 +285,14 @@ fn sections(context: &Context<'_>) -> Result<Vec<Section>> {
             ],
         ));
     }
+    if let Some(table) = overview::statements(context) {
+        sections.push(section(
+            "defence-needs",
+            "Defences",
+            "",
+            vec![Block::Table(table)],
+        ));
+    }
     if let Some(table) = privacy::table(context) {
         sections.push(section(
             "privacy",

@@ -1,6 +1,7 @@
 //! Defences summed up: protection, utility, cost, in numbers and in words.
 
-use redmask_core::Result;
+use redmask_core::{Capability, Result};
+use redmask_defences::{Guarantee, Need};
 use redmask_report::schema::{Cell as TableCell, Conditions, Measurement, Table, Unit, Warning};
 
 use crate::plan::{Cell, QualityCell};
@@ -117,6 +118,58 @@ fn auc(pair: &AttackPair) -> Result<f64> {
     )
     .map(|roc| roc.auc())
     .map_err(|e| redmask_core::Error::numeric("the AUC of an attack", e.to_string()))
+}
+
+/// What each defence of the plan needs, whom it is meant for, and what it promises; `None` without defences.
+pub(super) fn statements(context: &Context<'_>) -> Option<Table> {
+    let mut table = Table::new(
+        "defence-statements",
+        "What defences need and promise",
+        &["Defence", "Its owner needs", "Meant for an adversary who sees", "Promise"],
+    )
+    .caption(
+        "Every adversary is taken to know true masks, records of the same distribution, the architecture, and, if adaptive, the \
+         defence. An empirical defence is as good as the attacks it was tried against.",
+    );
+    let mut named: Vec<&str> = Vec::new();
+    for quality in &context.outcomes.plan.qualities {
+        let Some(defence) = &quality.victim.defence else {
+            continue;
+        };
+        if named.contains(&defence.name.as_str()) {
+            continue;
+        }
+        named.push(&defence.name);
+        let statement = defence.config.statement();
+        let needs: Vec<&str> = statement
+            .needs
+            .iter()
+            .map(|need| need_in_words(*need))
+            .collect();
+        table.push([
+            TableCell::text(context.setting.label_of_value("defence", &defence.name)),
+            TableCell::text(needs.join(", ")),
+            TableCell::text(match statement.against.access {
+                Capability::Labels => "labels",
+                Capability::Scores => "class scores",
+                Capability::Gradients => "the weights",
+            }),
+            TableCell::text(match statement.guarantee {
+                Guarantee::Empirical => "none (empirical)",
+                Guarantee::DifferentialPrivacy => "differential privacy",
+            }),
+        ]);
+    }
+    (!table.rows.is_empty()).then_some(table)
+}
+
+fn need_in_words(need: Need) -> &'static str {
+    match need {
+        Need::Answers => "control of the answers",
+        Need::Training => "control of the training",
+        Need::ReferenceRecords => "reference records",
+        Need::AdditionalModel => "an additional model",
+    }
 }
 
 /// The table in words.
