@@ -292,7 +292,8 @@ pub(crate) struct PlaceArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 
-    /// Store of finished stages, to share between runs; `OUT/store` by default.
+    /// Store of finished stages, to share between runs; `OUT/store` by default. Runs that share a store at the same time, each with
+    /// its own OUT, divide the stages among themselves.
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 }

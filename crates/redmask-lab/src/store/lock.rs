@@ -3,13 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
-use redmask_core::{CancelToken, Error, Result};
-
-/// How often a waiting process looks again. Stages take seconds to hours.
-const POLL: Duration = Duration::from_millis(200);
+use redmask_core::{Error, Result};
 
 /// A held lock on a file; released when dropped or when the process ends, however it ends.
 #[derive(Debug)]
@@ -38,25 +33,6 @@ impl FileLock {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(Error::io(path, "locking", e)),
-        }
-    }
-
-    /// Takes the lock for this process alone, waiting for another to release it. `waiting` is called once, if there is
-    /// a wait.
-    ///
-    /// # Errors
-    /// As [`FileLock::try_exclusive`]; [`Error::Interrupted`] when cancelled while waiting.
-    pub fn exclusive(path: &Path, cancel: &CancelToken, waiting: impl FnOnce()) -> Result<Self> {
-        if let Some(lock) = Self::try_exclusive(path)? {
-            return Ok(lock);
-        }
-        waiting();
-        loop {
-            cancel.check()?;
-            thread::sleep(POLL);
-            if let Some(lock) = Self::try_exclusive(path)? {
-                return Ok(lock);
-            }
         }
     }
 
@@ -97,18 +73,5 @@ mod tests {
         assert!(FileLock::try_exclusive(&path).unwrap().is_none());
         drop(first);
         assert!(FileLock::try_exclusive(&path).unwrap().is_some());
-    }
-
-    #[test]
-    fn waiting_ends_when_cancelled() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let _held = FileLock::try_exclusive(&path).unwrap().unwrap();
-        let cancel = CancelToken::default();
-        cancel.cancel();
-        let mut waited = false;
-        let result = FileLock::exclusive(&path, &cancel, || waited = true);
-        assert!(matches!(result, Err(Error::Interrupted)));
-        assert!(waited);
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A finished folder appears by one rename and is never written again. Several runs, on several machines if the file
-//! system has locks, may share a store: whoever comes second waits for the first and reads its output.
+//! system has locks, may share a store: what one of them computes, the others read.
 
 mod key;
 mod kind;
@@ -16,8 +16,9 @@ mod lock;
 mod record;
 mod slot;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, thread};
 
 use redmask_core::{Error, Result, Session};
 
@@ -28,6 +29,9 @@ pub use record::{StageCost, StageRecord, Stored, StoredFile};
 pub use slot::{Slot, write_atomically};
 
 const PARTIAL: &str = ".partial";
+
+/// How often a process looks again at what others compute. Stages take seconds to hours.
+pub(crate) const POLL: Duration = Duration::from_millis(200);
 
 /// An open store.
 #[derive(Debug)]
@@ -82,25 +86,44 @@ impl Store {
     /// # Errors
     /// If the system refuses, a record is damaged, or the wait is cancelled.
     pub fn begin(&self, key: StageKey, session: &Session) -> Result<Begin> {
+        let mut announced = false;
+        loop {
+            if let Some(begin) = self.try_begin(key)? {
+                return Ok(begin);
+            }
+            if !announced {
+                let line = format!("waiting for another run that computes {key}");
+                session.progress.line(&line);
+                announced = true;
+            }
+            session.cancel.check()?;
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Claims a stage like [`Store::begin`], `None` if another process computes it.
+    ///
+    /// # Errors
+    /// If the system refuses or a record is damaged.
+    pub fn try_begin(&self, key: StageKey) -> Result<Option<Begin>> {
         if let Some(stored) = self.find(key)? {
-            return Ok(Begin::Done(stored));
+            return Ok(Some(Begin::Done(stored)));
         }
         let lock = self
             .root
             .join("locks")
             .join(format!("{}-{}", key.kind, key.hash));
-        let lock = FileLock::exclusive(&lock, &session.cancel, || {
-            session
-                .progress
-                .line(&format!("waiting for another run that computes {key}"));
-        })?;
-        // The process we waited for may have finished it.
+        let Some(lock) = FileLock::try_exclusive(&lock)? else {
+            return Ok(None);
+        };
+        // Another process may have finished it between the look and the lock.
         if let Some(stored) = self.find(key)? {
-            return Ok(Begin::Done(stored));
+            return Ok(Some(Begin::Done(stored)));
         }
         let complete = folder(&self.root, key);
         let partial = partial(&complete);
-        Ok(Begin::Todo(Slot::new(key, partial, complete, lock)?))
+        let slot = Slot::new(key, partial, complete, lock)?;
+        Ok(Some(Begin::Todo(slot)))
     }
 
     /// Every finished stage whose record can be read, for estimates.

@@ -49,6 +49,23 @@ fn a_committed_stage_is_found_and_its_files_are_checked() {
 }
 
 #[test]
+fn a_stage_that_another_run_computes_is_left_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::open(dir.path()).unwrap();
+    let second = Store::open(dir.path()).unwrap();
+    let key = key(StageKind::Attack, "a");
+    let slot = slot(&first, key);
+    assert!(second.try_begin(key).unwrap().is_none());
+    let session = Session::default();
+    session.cancel.cancel();
+    let waited = second.begin(key, &session);
+    assert!(matches!(waited, Err(Error::Interrupted)));
+    slot.commit("attack a", json!(null), COST).unwrap();
+    let begun = second.try_begin(key).unwrap();
+    assert!(matches!(begun, Some(Begin::Done(_))));
+}
+
+#[test]
 fn an_abandoned_stage_leaves_nothing_unless_it_resumes() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
