@@ -61,7 +61,7 @@ pub(super) fn measure_pairs(
         }
     }
     let nulls = statistics(setting, seeds, pairs.iter().map(|p| p.null.as_ref()))?;
-    if nulls.len() == pairs.len() {
+    if !nulls.is_empty() {
         let auc: Vec<(u64, Interval)> = nulls.iter().map(|(s, m)| (*s, m.auc)).collect();
         findings.measurements.push(
             combine(

@@ -58,13 +58,14 @@ impl StageKind {
         match self {
             // 2: boundary F1 of each record.
             Self::Predict => 2,
+            // 2: the null victim of a pool is measured on one target of each pair.
+            Self::Tabulate => 2,
             Self::Split
             | Self::Train
             | Self::Signal
             | Self::Attack
             | Self::Backdoor
-            | Self::Control
-            | Self::Tabulate => 1,
+            | Self::Control => 1,
         }
     }
 

@@ -33,12 +33,14 @@ pub(super) fn roc(context: &Context<'_>) -> Figure {
                     Some(pair.victim.clone())
                 }
             };
-            let outcomes_of: Vec<_> = outcomes.pairs.iter().filter_map(chosen).collect();
-            let curves: Vec<RocCurve> = cell
-                .outcomes
+            let keys = cell.outcomes.iter().map(|(key, _)| *key);
+            let outcomes_of: Vec<_> = keys
+                .zip(&outcomes.pairs)
+                .filter_map(|(key, pair)| Some((key, chosen(pair)?)))
+                .collect();
+            let curves: Vec<RocCurve> = outcomes_of
                 .iter()
-                .zip(&outcomes_of)
-                .filter_map(|((key, _), outcome)| {
+                .filter_map(|(key, outcome)| {
                     let roc =
                         Roc::new(&outcome.member_scores(), &outcome.non_member_scores()).ok()?;
                     Some(RocCurve {
@@ -51,8 +53,8 @@ pub(super) fn roc(context: &Context<'_>) -> Figure {
                 attack: outcomes.id.clone(),
                 auc: find(context.results, &name, &row).map(Measurement::key),
                 control,
-                members: outcomes_of[0].member_scores().len() as u64,
-                non_members: outcomes_of[0].non_member_scores().len() as u64,
+                members: outcomes_of[0].1.member_scores().len() as u64,
+                non_members: outcomes_of[0].1.non_member_scores().len() as u64,
                 curves,
             })
         };

@@ -44,11 +44,19 @@ impl PoolOutcomes {
     /// Reads what the stages left.
     pub(super) fn read(outcomes: &Outcomes<'_>, cell: &PoolCell) -> Result<Self> {
         let id = attack_id(&cell.attack);
-        let pairs = cell.outcomes.iter().map(|&(_, at)| {
+        let pairs = cell.outcomes.iter().enumerate().map(|(i, &(key, at))| {
             let mut pair = outcomes.attack(at)?;
             pair.victim.attack.clone_from(&id);
             if let Some(null) = &mut pair.null {
                 null.attack.clone_from(&id);
+            }
+            // The members of a target are the non-members of its twin, so the null victim's two areas add up to one: with both, their
+            // mean would be a half whatever the attack found.
+            let twin_is_measured = cell.outcomes[..i]
+                .iter()
+                .any(|(other, _)| *other == key ^ 1);
+            if twin_is_measured {
+                pair.null = None;
             }
             Ok(pair)
         });
