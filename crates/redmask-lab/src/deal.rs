@@ -8,7 +8,7 @@ use redmask_core::{Error, GroupId, Result, SampleId, Seed, SegDataset};
 use redmask_data::stratum;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::SplitConfig;
+use crate::recipe::{PublishedSplit, SplitConfig};
 
 /// Whose records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ pub struct Deal {
 struct Half {
     records: Vec<usize>,
     groups: Vec<usize>,
+    /// Where a published split ends its training records; neither set crosses it.
+    boundary: Option<usize>,
 }
 
 impl Deal {
@@ -96,6 +98,9 @@ impl Deal {
         }
         let seed = root.child("split");
         let order = stratified_order(dataset, &seed);
+        if let Some(published) = &config.published {
+            return Self::published(dataset, order, published);
+        }
         let pool = config.pool.unwrap_or(dataset.len());
         let mut half = vec![Vec::new(), Vec::new()];
         let mut taken = 0;
@@ -120,6 +125,36 @@ impl Deal {
             })
             .collect();
         Ok(Self { victim, shadows })
+    }
+
+    /// The victim's records alone: those of the training splits, then those of the held-out ones, each in the dealt order.
+    fn published(
+        dataset: &dyn SegDataset,
+        order: Vec<Vec<usize>>,
+        published: &PublishedSplit,
+    ) -> Result<Self> {
+        let of = |splits: &[String]| -> Vec<Vec<usize>> {
+            let inside = |record: &usize| {
+                let id = dataset.id(*record);
+                splits.iter().any(|split| split == id.split())
+            };
+            let groups = order.iter();
+            groups
+                .map(|group| group.iter().copied().filter(inside).collect())
+                .filter(|group: &Vec<usize>| !group.is_empty())
+                .collect()
+        };
+        let mut groups = of(&published.train);
+        let trained = groups.iter().map(Vec::len).sum();
+        groups.extend(of(&published.held_out));
+        let victim = Half {
+            boundary: Some(trained),
+            ..Half::new(groups)
+        };
+        Ok(Self {
+            victim,
+            shadows: Vec::new(),
+        })
     }
 
     /// `train` records from the front of a side, and `held_out` from its back. Where groups have several records, those
@@ -186,10 +221,17 @@ impl Half {
         Self {
             groups: numbers.collect(),
             records: groups.concat(),
+            boundary: None,
         }
     }
 
     fn cut(&self, train: usize, held_out: usize) -> Option<Dealt> {
+        let apart = self
+            .boundary
+            .is_none_or(|boundary| train <= boundary && held_out <= self.records.len() - boundary);
+        if !apart {
+            return None;
+        }
         let members = self.records.get(..train)?.to_vec();
         let last_group = *self.groups.get(train.checked_sub(1)?)?;
         let first_free = self.groups.partition_point(|&g| g <= last_group);
@@ -289,7 +331,8 @@ pub(crate) mod numbered {
             3
         }
         fn id(&self, index: usize) -> SampleId {
-            SampleId::new("all", &index.to_string())
+            let split = if index % 4 == 0 { "test" } else { "train" };
+            SampleId::new(split, &index.to_string())
         }
         fn group(&self, index: usize) -> GroupId {
             let group = index / self.per_group;
@@ -321,6 +364,7 @@ mod tests {
             audited: None,
             reference: 0,
             one_sided: false,
+            published: None,
         }
     }
 
@@ -361,6 +405,31 @@ mod tests {
         let victim = deal.records(Side::Victim, 70, 30).unwrap();
         assert_eq!(all(&victim).len(), 100);
         assert!(deal.records(Side::Shadow(0), 1, 1).is_err());
+    }
+
+    #[test]
+    fn a_published_split_is_kept() {
+        let data = Numbered::new(100, 10);
+        let split = |name: &str| vec![name.to_owned()];
+        let config = SplitConfig {
+            one_sided: true,
+            pool: None,
+            published: Some(PublishedSplit {
+                train: split("train"),
+                held_out: split("test"),
+            }),
+            ..config(75, 25)
+        };
+        let deal = Deal::new(&data, &config, 75, &Seed::root(0)).unwrap();
+        let victim = deal.records(Side::Victim, 75, 25).unwrap();
+        assert_eq!((victim.members.len(), victim.held_out.len()), (75, 25));
+        assert!(victim.members.iter().all(|r| r % 4 != 0));
+        assert!(victim.held_out.iter().all(|r| r % 4 == 0));
+        // Neither set takes records of the other's split, however many are asked for.
+        assert!(deal.records(Side::Victim, 76, 10).is_err());
+        assert!(deal.records(Side::Victim, 10, 26).is_err());
+        let fewer = deal.records(Side::Victim, 40, 10).unwrap();
+        assert_eq!(fewer.members, victim.members[..40]);
     }
 
     #[test]

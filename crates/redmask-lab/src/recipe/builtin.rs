@@ -42,9 +42,12 @@ static BUILTINS: &[Builtin] = recipes![
     "jambrovic/hba",
     "jambrovic/iba",
     "badseg/vectors",
+    "badseg/optimised",
     "redmask/kvasir-pool",
     "redmask/curve-train-records",
     "redmask/curve-width",
+    "redmask/backdoor-rate",
+    "redmask/backdoor-capacity",
     "truth-serum/replicas",
     "truth-serum/street",
 ];

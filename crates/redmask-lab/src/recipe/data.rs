@@ -52,6 +52,38 @@ pub struct SplitConfig {
     /// No shadow's half: every record may be the victim's. For experiments without membership attacks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub one_sided: bool,
+    /// Keep to the data set's own split instead of dealing at random; one-sided only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedSplit>,
+}
+
+/// The splits of a data set, as the first part of its records' ids names them, that records are taken from: `train/0001` is of
+/// `train`. Which of them, and in which order, still follows from the seed. Blocks of frames that a published split cuts stay cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedSplit {
+    /// Splits that the training records come from.
+    pub train: Vec<String>,
+    /// Splits that the held-out records come from.
+    pub held_out: Vec<String>,
+}
+
+impl PublishedSplit {
+    fn validate(&self) -> Result<()> {
+        for (key, splits) in [("train", &self.train), ("held_out", &self.held_out)] {
+            if splits.is_empty() {
+                let at = format!("split.published.{key}");
+                return Err(Error::config(at, "names no split"));
+            }
+        }
+        match self.train.iter().find(|name| self.held_out.contains(name)) {
+            Some(both) => Err(Error::config(
+                "split.published",
+                format!("`{both}` is both trained on and held out"),
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 fn one() -> usize {
@@ -87,6 +119,15 @@ impl SplitConfig {
         positive("held_out", self.held_out)?;
         positive("shadows", self.shadows)?;
         positive("audited", self.audited.unwrap_or(1))?;
+        if let Some(published) = &self.published {
+            published.validate()?;
+            if !self.one_sided || self.pool.is_some() {
+                return Err(Error::config(
+                    "split.published",
+                    "it needs split.one_sided = true and no split.pool: a published split has no shadow's half",
+                ));
+            }
+        }
         let least = self.sides() * (largest_train + self.held_out + self.reference);
         match self.pool {
             Some(pool) if pool < least => Err(Error::config(

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attack::AttackConfig;
 pub use builtin::{Builtin, builtins};
-pub use data::{DataRole, SplitConfig};
+pub use data::{DataRole, PublishedSplit, SplitConfig};
 pub use defence::DefenceConfig;
 pub use layout::{FigureConfig, PublishedTable, TableConfig};
 pub use model::{ModelConfig, ModelRef};
