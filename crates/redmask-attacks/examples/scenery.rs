@@ -1,7 +1,7 @@
 //! Whether a procedural scenery behaves like data:
 //!
 //! ```sh
-//! cargo run --release -p redmask-attacks --example scenery -- street [SEED [EPOCHS [SIDE]]]
+//! cargo run --release --example scenery -- street [SEED [EPOCHS [SIDE]]]
 //! ```
 //!
 //! - a U-Net trained on 100 scenes segments 200 fresh ones, well above a per-pixel colour classifier;
@@ -22,7 +22,9 @@ use redmask_core::{
     Error, IGNORE, LabelMap, Prediction, Predictor, Result, Sample, Seed, SegDataset, Session,
     Subset,
 };
-use redmask_data::{CachedDataset, CheckOptions, OpenOptions, near_duplicates_between, open};
+use redmask_data::{
+    Augmentation, CachedDataset, CheckOptions, OpenOptions, near_duplicates_between, open,
+};
 use redmask_metrics::interval::{GroupedBootstrap, GroupedScores, RocStatistic};
 use redmask_metrics::{AbsentClass, ConfusionMatrix};
 use redmask_nn::network::{NetworkConfig, UnetConfig};
@@ -56,7 +58,7 @@ impl Arguments {
         Ok(Self {
             scenery,
             seed: number("SEED", 0)?,
-            epochs: number("EPOCHS", 40)? as u32,
+            epochs: number("EPOCHS", 120)? as u32,
             side: number("SIDE", 96)? as usize,
         })
     }
@@ -132,11 +134,12 @@ fn learning(arguments: &Arguments) -> Result<()> {
     .for_data(classes, 3);
     let config = TrainConfig {
         epochs: arguments.epochs,
-        loss: LossConfig::DiceCrossEntropy {
-            reduction: Reduction::Batch,
-            label_smoothing: 0.0,
-            dice_weight: 1.0,
-            cross_entropy_weight: 1.0,
+        batch_size: 4,
+        loss: LossConfig::cross_entropy(Reduction::Batch),
+        augmentation: Augmentation {
+            horizontal_flip: true,
+            max_scale: 0.3,
+            ..Augmentation::default()
         },
         optimizer: OptimizerConfig::nadam(1e-3),
         schedule: Schedule::Cosine { floor: 0.02 },

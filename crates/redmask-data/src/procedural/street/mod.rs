@@ -4,7 +4,7 @@
 //! it, all under one sun. Each class has looks and a place of its own, as in a real street: asphalt is bluish and darker
 //! than the paving beside it, leaves are mostly green, signs wear the colours of their shape, trousers are dark. None of
 //! that is enough by colour alone, because facades, cars, coats and posters share one paint box, and weather and time of
-//! day move everything; `cargo run --release -p redmask-attacks --example scenery` measures it.
+//! day move everything; `cargo run --release --example scenery` measures it.
 
 mod conditions;
 mod corridor;
