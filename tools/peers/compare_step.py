@@ -3,6 +3,9 @@
     cargo build --release -p redmask-train --example step_peer
     python tools/peers/compare_step.py --encoder resnet34 --size 128 --pairs 20
 
+    cargo build --release -p redmask-train --features vulkan,cuda --example step_peer
+    python tools/peers/compare_step.py --peers vulkan cuda torch-cuda torch-cuda-channels-last torch-cuda-tf32 torch-cuda-bf16
+
 Every contestant is a process that stays alive and computes one step each time it is asked. They are asked in turn, round
 after round, so that whatever else the machine does falls on all of them alike. On a machine that others use, run it
 under `chrt --rr 5` (as root): threads that wait for each other lose far more to other processes than their share, on both
@@ -57,24 +60,38 @@ def parse():
         "--peers",
         nargs="+",
         default=["fp32", "bf16", "torch-contiguous", "torch-channels-last", "torch-bf16"],
-        help="who takes part; the first two are this product's precisions",
+        choices=[*OURS, *(name for family in TORCH.values() for name in family)],
+        help="who takes part: ours without `torch-`; vulkan and cuda need a build with the feature of that name",
     )
     parser.add_argument("--binary", default=str(ROOT / "target/release/examples/step_peer"))
     return parser.parse_args()
 
 
+# This product's contestants, and PyTorch's by the precision that they compute in.
+OURS = {"fp32": ["fp32"], "bf16": ["bf16"], "vulkan": ["fp32", "vulkan"], "cuda": ["fp32", "cuda"]}
+TORCH = {
+    "fp32": {
+        "torch-contiguous": [],
+        "torch-channels-last": ["--format", "channels-last"],
+        "torch-cuda": ["--device", "cuda"],
+        "torch-cuda-channels-last": ["--device", "cuda", "--format", "channels-last"],
+    },
+    "tf32": {"torch-cuda-tf32": ["--device", "cuda", "--tf32", "--format", "channels-last"]},
+    "bf16": {
+        "torch-bf16": ["--format", "channels-last", "--precision", "bf16"],
+        "torch-bf16-contiguous": ["--precision", "bf16"],
+        "torch-cuda-bf16": ["--device", "cuda", "--format", "channels-last", "--precision", "bf16"],
+    },
+}
+
+
 def start(name, encoder, size, options):
     shape = [encoder.replace("_", "-"), str(size), str(options.batch)]
     script = [sys.executable, str(HERE / "pytorch_step.py"), encoder, *shape[1:], "--threads", str(options.threads)]
-    if name in ("fp32", "bf16"):
+    if name in OURS:
         threads = {"RAYON_NUM_THREADS": str(options.threads)}
-        return Peer(name, [options.binary, *shape, name], threads)
-    formats = {
-        "torch-contiguous": [],
-        "torch-channels-last": ["--format", "channels-last"],
-        "torch-bf16": ["--format", "channels-last", "--precision", "bf16"],
-        "torch-bf16-contiguous": ["--precision", "bf16"],
-    }
+        return Peer(name, [options.binary, *shape, *OURS[name]], threads)
+    formats = {name: words for family in TORCH.values() for name, words in family.items()}
     return Peer(name, [*script, *formats[name]], {})
 
 
@@ -106,17 +123,13 @@ def report(encoder, size, kind, times, memory):
         each = [min(round[name] for name in theirs) / round[ours] for round in rounds]
         return f"{statistics.median(each):.2f}"
 
-    torch_fp32 = [n for n in ("torch-contiguous", "torch-channels-last") if n in times]
-    # The faster format over all rounds, not the luckier one in each.
-    torch_fp32 = [min(torch_fp32, key=median.get)] if torch_fp32 else []
-    torch_bf16 = [n for n in ("torch-bf16", "torch-bf16-contiguous") if n in times]
-    torch_bf16 = [min(torch_bf16, key=median.get)] if torch_bf16 else []
     cells = [f"{name} {value:.1f} ms" for name, value in median.items()]
-    for ours in ("fp32", "bf16"):
-        if ours in times and torch_fp32:
-            cells.append(f"torch fp32 / {ours} = {ratio(ours, torch_fp32)}")
-        if ours in times and torch_bf16:
-            cells.append(f"torch bf16 / {ours} = {ratio(ours, torch_bf16)}")
+    for precision, family in TORCH.items():
+        theirs = [name for name in family if name in times]
+        if theirs:
+            # The faster format over all rounds, not the luckier one in each.
+            fastest = [min(theirs, key=median.get)]
+            cells += [f"torch {precision} / {ours} = {ratio(ours, fastest)}" for ours in OURS if ours in times]
     print(f"{encoder} {size} {kind}: " + ", ".join(cells), flush=True)
     if memory:
         print(f"{encoder} {size} memory: " + ", ".join(f"{n} {v:.0f} MiB" for n, v in memory.items()), flush=True)

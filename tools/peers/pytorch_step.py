@@ -27,6 +27,8 @@ def parse():
     parser.add_argument("--format", choices=["contiguous", "channels-last"], default="contiguous")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="bf16: torch.autocast")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--tf32", action="store_true", help="let the GPU round the inputs of fp32 products to tf32")
     return parser.parse_args()
 
 
@@ -45,8 +47,11 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     layout = torch.channels_last if options.format == "channels-last" else torch.contiguous_format
-    network = smp.Unet(options.encoder, encoder_weights=None, classes=1).to(memory_format=layout)
-    x = torch.randn(options.batch, 3, options.size, options.size).to(memory_format=layout)
+    device = torch.device(options.device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.tf32
+    torch.backends.cudnn.benchmark = True
+    network = smp.Unet(options.encoder, encoder_weights=None, classes=1).to(device, memory_format=layout)
+    x = torch.randn(options.batch, 3, options.size, options.size, device=device).to(memory_format=layout)
     target = (x[:, :1] > 0).float()
     loss_of = smp.losses.DiceLoss("binary", from_logits=True)
     optimizer = torch.optim.NAdam(network.parameters(), lr=1e-4)
@@ -55,7 +60,7 @@ def main():
     def gradient():
         network.train()
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             logits = network(x)
         loss_of(logits.float(), target).backward()
 
@@ -65,7 +70,7 @@ def main():
 
     def infer():
         network.eval()
-        with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             network(x)
 
     commands = {"step": step, "gradient": gradient, "infer": infer}
@@ -76,6 +81,8 @@ def main():
             continue
         start = time.perf_counter()
         commands[command]()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         print(f"{(time.perf_counter() - start) * 1e3:.3f}", flush=True)
 
 

@@ -1,8 +1,9 @@
 //! One training step or one inference of a U-Net, on request: our side of `tools/peers/compare_step.py`.
 //!
-//! `step_peer ENCODER SIZE BATCH [PRECISION]` reads commands from standard input, one a line, and answers each with a line:
+//! `step_peer ENCODER SIZE BATCH [PRECISION [DEVICE]]` reads commands from standard input, one a line, and answers each with a line:
 //! `step` (forward, Dice loss, backward, NAdam), `gradient` (the same without the optimizer) and `infer` with milliseconds,
-//! `memory` with the peak resident memory of this process in MiB.
+//! `memory` with the peak resident memory of this process in MiB. DEVICE is `flex` (the CPU), or `vulkan` or `cuda` in a build
+//! with the feature of that name.
 
 #![expect(clippy::print_stdout, reason = "the answers are the output")]
 
@@ -19,7 +20,19 @@ use redmask_nn::pass::Pass;
 use redmask_train::loss::{LossConfig, Reduction, Targets};
 use redmask_train::optim::{Optimizer, OptimizerConfig};
 
+fn device(name: &str) -> Device {
+    match name {
+        "flex" => Device::flex(),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => Device::vulkan(burn::tensor::DeviceKind::DefaultDevice),
+        #[cfg(feature = "cuda")]
+        "cuda" => Device::cuda(0),
+        other => panic!("this build knows no device `{other}`"),
+    }
+}
+
 struct Peer {
+    device: Device,
     network: Option<SegmentationNetwork>,
     optimizer: Optimizer,
     precision: Precision,
@@ -29,11 +42,11 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(encoder: &str, size: usize, batch: usize, precision: Precision) -> Self {
+    fn new(encoder: &str, size: usize, batch: usize, precision: Precision, device: Device) -> Self {
         let config = format!(r#"{{"kind": "unet", "encoder": "{encoder}", "outputs": 1}}"#);
         let config: NetworkConfig = serde_json::from_str(&config).expect("a known encoder");
         let network = config
-            .init(Seed::root(1), &Device::flex().autodiff())
+            .init(Seed::root(1), &device.clone().autodiff())
             .expect("a valid configuration");
         let shape = [batch, 3, size, size];
         let values: Vec<f32> = (0..shape.iter().product())
@@ -51,10 +64,16 @@ impl Peer {
             network: Some(network),
             optimizer: Optimizer::new(OptimizerConfig::default(), Vec::new()),
             precision,
-            x: Tensor::from_data(TensorData::new(values, shape), &Device::flex()),
+            x: Tensor::from_data(TensorData::new(values, shape), &device),
             targets: Targets::from_maps(&maps).expect("one size"),
             steps: 0,
+            device,
         }
+    }
+
+    /// Waits until the device has computed everything that was asked of it.
+    fn finish(&self) {
+        self.device.sync().expect("the device answers");
     }
 
     fn train(&mut self, update: bool) {
@@ -93,13 +112,14 @@ fn main() {
     redmask_nn::ops::retain_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [encoder, size, batch, rest @ ..] = arguments.as_slice() else {
-        panic!("usage: step_peer ENCODER SIZE BATCH [PRECISION]");
+        panic!("usage: step_peer ENCODER SIZE BATCH [PRECISION [DEVICE]]");
     };
     let number = |text: &String| text.parse().expect("SIZE and BATCH are numbers");
     let precision = rest.first().map_or("fp32", String::as_str);
     let precision = precision.parse().and_then(Precision::checked);
     let precision = precision.unwrap_or_else(|error| panic!("{error}"));
-    let mut peer = Peer::new(encoder, number(size), number(batch), precision);
+    let device = device(rest.get(1).map_or("flex", String::as_str));
+    let mut peer = Peer::new(encoder, number(size), number(batch), precision, device);
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("the commands are text");
         let start = Instant::now();
@@ -113,6 +133,7 @@ fn main() {
             }
             other => panic!("unknown command `{other}`"),
         }
+        peer.finish();
         println!("{:.3}", start.elapsed().as_secs_f64() * 1e3);
         std::io::stdout().flush().expect("somebody reads");
     }
