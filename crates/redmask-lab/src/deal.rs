@@ -1,6 +1,6 @@
 //! Dealing records out to victim and shadow, whole groups at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -99,7 +99,7 @@ impl Deal {
         let seed = root.child("split");
         let order = stratified_order(dataset, &seed);
         if let Some(published) = &config.published {
-            return Self::published(dataset, order, published);
+            return Self::published(dataset, &order, published);
         }
         let pool = config.pool.unwrap_or(dataset.len());
         let mut half = vec![Vec::new(), Vec::new()];
@@ -128,11 +128,26 @@ impl Deal {
     }
 
     /// The victim's records alone: those of the training splits, then those of the held-out ones, each in the dealt order.
+    ///
+    /// # Errors
+    /// If the data set has no split of a name.
     fn published(
         dataset: &dyn SegDataset,
-        order: Vec<Vec<usize>>,
+        order: &[Vec<usize>],
         published: &PublishedSplit,
     ) -> Result<Self> {
+        let there: BTreeSet<String> = (0..dataset.len())
+            .map(|record| dataset.id(record).split().to_owned())
+            .collect();
+        let named = published.train.iter().chain(&published.held_out);
+        if let Some(missing) = named.into_iter().find(|name| !there.contains(*name)) {
+            let there: Vec<String> = there.into_iter().collect();
+            return Err(Error::config(
+                "split.published",
+                format!("the data set has no split `{missing}`"),
+            )
+            .with_hint(format!("it has {}", there.join(", "))));
+        }
         let of = |splits: &[String]| -> Vec<Vec<usize>> {
             let inside = |record: &usize| {
                 let id = dataset.id(*record);
@@ -331,7 +346,11 @@ pub(crate) mod numbered {
             3
         }
         fn id(&self, index: usize) -> SampleId {
-            let split = if index % 4 == 0 { "test" } else { "train" };
+            let split = if index.is_multiple_of(4) {
+                "test"
+            } else {
+                "train"
+            };
             SampleId::new(split, &index.to_string())
         }
         fn group(&self, index: usize) -> GroupId {
@@ -349,8 +368,6 @@ pub(crate) mod numbered {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::numbered::Numbered;
     use super::*;
 
@@ -430,6 +447,15 @@ mod tests {
         assert!(deal.records(Side::Victim, 10, 26).is_err());
         let fewer = deal.records(Side::Victim, 40, 10).unwrap();
         assert_eq!(fewer.members, victim.members[..40]);
+        let misspelt = SplitConfig {
+            published: Some(PublishedSplit {
+                train: split("train"),
+                held_out: split("tset"),
+            }),
+            ..config.clone()
+        };
+        let error = Deal::new(&data, &misspelt, 75, &Seed::root(0)).unwrap_err();
+        assert!(error.to_string().contains("no split `tset`"), "{error}");
     }
 
     #[test]

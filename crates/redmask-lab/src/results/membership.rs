@@ -61,7 +61,15 @@ pub(super) fn measure_pairs(
         }
     }
     let nulls = statistics(setting, seeds, pairs.iter().map(|p| p.null.as_ref()))?;
-    if !nulls.is_empty() {
+    if nulls.is_empty() {
+        findings.warnings.push(
+            Warning::new(
+                "control-not-measured",
+                "No null victim was attacked: the attacks' numbers may be a property of the records.",
+            )
+            .about(format!("{prefix}.*")),
+        );
+    } else {
         let auc: Vec<(u64, Interval)> = nulls.iter().map(|(s, m)| (*s, m.auc)).collect();
         findings.measurements.push(
             combine(
@@ -71,14 +79,6 @@ pub(super) fn measure_pairs(
             )
             .conditions(conditions)
             .counts(counts(&nulls)),
-        );
-    } else {
-        findings.warnings.push(
-            Warning::new(
-                "control-not-measured",
-                "No null victim was attacked: the attacks' numbers may be a property of the records.",
-            )
-            .about(format!("{prefix}.*")),
         );
     }
     Ok(())

@@ -56,10 +56,8 @@ impl StageKind {
     /// Part of every key: raised when the code of a stage changes what it produces.
     pub(crate) fn version(self) -> u32 {
         match self {
-            // 2: boundary F1 of each record.
-            Self::Predict => 2,
-            // 2: the null victim of a pool is measured on one target of each pair.
-            Self::Tabulate => 2,
+            // Boundary F1 of each record; the null victim of a pool is measured on one target of each pair.
+            Self::Predict | Self::Tabulate => 2,
             Self::Split
             | Self::Train
             | Self::Signal
