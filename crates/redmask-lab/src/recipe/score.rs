@@ -72,8 +72,7 @@ impl Default for RmiaConfig {
 pub struct ScalarConfig {
     /// The scalar.
     pub signal: Signal,
-    /// Query the mirror image too; the signals are averaged. For victims trained on mirrored images: where the training does not
-    /// mirror, the second query says little of the record and dilutes the first (`docs/results/redmask-kvasir-pool.md`).
+    /// Query the mirror image too; the signals are averaged. See `RmiaConfig::mirror` for when it pays.
     pub mirror: bool,
 }
 
@@ -94,8 +93,7 @@ pub struct AttackRConfig {
     pub tail: Tail,
     /// The scalar, on the logit scale for a Gaussian tail.
     pub signal: Signal,
-    /// Query the mirror image too; the signals are averaged. For victims trained on mirrored images: where the training does not
-    /// mirror, the second query says little of the record and dilutes the first (`docs/results/redmask-kvasir-pool.md`).
+    /// Query the mirror image too; the signals are averaged. See `RmiaConfig::mirror` for when it pays.
     pub mirror: bool,
 }
 
@@ -117,8 +115,7 @@ pub struct DifficultyConfig {
     pub weight: f64,
     /// The scalar.
     pub signal: Signal,
-    /// Query the mirror image too; the signals are averaged. For victims trained on mirrored images: where the training does not
-    /// mirror, the second query says little of the record and dilutes the first (`docs/results/redmask-kvasir-pool.md`).
+    /// Query the mirror image too; the signals are averaged. See `RmiaConfig::mirror` for when it pays.
     pub mirror: bool,
 }
 
