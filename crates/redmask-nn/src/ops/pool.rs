@@ -75,7 +75,7 @@ pub(super) struct Window {
 /// What a thread keeps for its tasks.
 #[derive(Debug, Default)]
 struct Buffers {
-    /// Maxima over the rows of a window, one for each input column, padded.
+    /// Maxima over the rows of a window, one for each input column, and minus infinity for each of the padding.
     maxima: Scratch,
     /// The row of the window that each was found in.
     rows: Vec<u8>,
@@ -146,40 +146,97 @@ impl Window {
         y: &mut [f32],
         offsets: &mut [u8],
     ) {
-        let maxima = buffers.maxima.take(w);
-        buffers.rows.resize(w, 0);
-        let rows = &mut buffers.rows[..w];
+        let left = self.padding[1];
+        // A last odd column fills a pair; a window never reads it, as output sizes are rounded down.
+        let columns = (w + 2 * left).next_multiple_of(2);
+        let maxima = buffers.maxima.take(columns);
+        maxima.fill(f32::NEG_INFINITY);
+        buffers.rows.clear();
+        buffers.rows.resize(columns, u8::MAX);
+        let rows = &mut buffers.rows[..];
         let lines = y
             .chunks_exact_mut(output[1])
             .zip(offsets.chunks_exact_mut(output[1]));
         for (oy, (y, offsets)) in lines.enumerate() {
             let window_rows = self.inside(0, oy, h);
             let top = oy * self.stride[0] + window_rows.start - self.padding[0];
-            maxima.copy_from_slice(&x[top * w..][..w]);
-            rows.fill(window_rows.start as u8);
+            let inside = left..left + w;
+            maxima[inside.clone()].copy_from_slice(&x[top * w..][..w]);
+            rows[inside.clone()].fill(window_rows.start as u8);
             for (row, line) in window_rows
                 .clone()
                 .zip(x[top * w..].chunks_exact(w))
                 .skip(1)
             {
+                let (maxima, rows) = (&mut maxima[inside.clone()], &mut rows[inside.clone()]);
                 row_maximum(simd, line, row as u8, maxima, rows);
             }
-            for (ox, (y, offset)) in y.iter_mut().zip(offsets).enumerate() {
-                let columns = self.inside(1, ox, w);
-                let left = ox * self.stride[1] + columns.start - self.padding[1];
-                let (mut best, mut row, mut column) = (maxima[left], rows[left], columns.start);
-                for (i, c) in columns.enumerate().skip(1) {
-                    let (value, r) = (maxima[left + i], rows[left + i]);
-                    let equal = value == best || (value.is_nan() && best.is_nan());
-                    if beats(value, best) || (equal && r < row) {
-                        (best, row, column) = (value, r, c);
+            match (self.stride[1], self.kernel[1]) {
+                (2, kernel @ 2..=3) => {
+                    let (maxima, rows) = (maxima.as_chunks().0, rows.as_chunks().0);
+                    maximum_of_pairs(simd, maxima, rows, kernel, y, offsets);
+                }
+                (stride, kernel) => {
+                    for (ox, (y, offset)) in y.iter_mut().zip(offsets).enumerate() {
+                        let window = ox * stride..ox * stride + kernel;
+                        (*y, *offset) = maximum(&maxima[window.clone()], &rows[window]);
                     }
                 }
-                *y = best;
-                *offset = (row as usize * self.kernel[1] + column) as u8;
             }
         }
     }
+}
+
+/// The maximum of a window over the columns' maxima and where it was found: the row times the columns plus the column.
+fn maximum(maxima: &[f32], rows: &[u8]) -> (f32, u8) {
+    let (mut best, mut row, mut column) = (maxima[0], rows[0], 0);
+    for (c, (&value, &r)) in maxima.iter().zip(rows).enumerate().skip(1) {
+        if wins((value, r), (best, row)) {
+            (best, row, column) = (value, r, c);
+        }
+    }
+    (best, (usize::from(row) * maxima.len() + column) as u8)
+}
+
+multiversion! {
+    /// [`maximum`] for windows of two or three columns in steps of two.
+    fn maximum_of_pairs(
+        maxima: &[[f32; 2]], rows: &[[u8; 2]], kernel: usize, y: &mut [f32], offsets: &mut [u8],
+    ) {
+        let len = y.len();
+        let (these, from, offsets) = (&maxima[..len], &rows[..len], &mut offsets[..len]);
+        if kernel == 2 {
+            for i in 0..len {
+                let ([a, b], [row_a, row_b]) = (these[i], from[i]);
+                let second = wins((b, row_b), (a, row_a));
+                y[i] = if second { b } else { a };
+                offsets[i] = if second { 2 * row_b + 1 } else { 2 * row_a };
+            }
+        } else {
+            let (next, from_next) = (&maxima[1..=len], &rows[1..=len]);
+            for i in 0..len {
+                let ([a, b], [row_a, row_b]) = (these[i], from[i]);
+                let (c, row_c) = (next[i][0], from_next[i][0]);
+                let second = wins((b, row_b), (a, row_a));
+                let (best, row) = (if second { b } else { a }, if second { row_b } else { row_a });
+                let third = wins((c, row_c), (best, row));
+                y[i] = if third { c } else { best };
+                let column = if third { 2 } else { u8::from(second) };
+                offsets[i] = 3 * (if third { row_c } else { row }) + column;
+            }
+        }
+    }
+}
+
+/// Whether a column's maximum, and the row it was found in, comes before the best of the columns to its left.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "has to take on the caller's instruction set"
+)]
+fn wins((value, row): (f32, u8), (best, best_row): (f32, u8)) -> bool {
+    let equal = value == best || (value.is_nan() && best.is_nan());
+    beats(value, best) || (equal && row < best_row)
 }
 
 #[inline(always)]

@@ -10,6 +10,7 @@ mod pack;
 mod shifted;
 mod transpose;
 mod weight_gradient;
+mod winograd;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use burn::{
 pub use self::fused::{conv2d_batch_norm_eval, conv2d_bias};
 pub(super) use self::geometry::Geometry;
 use self::{
+    geometry::Shifts,
     pack::{PackedWeight, Reduce},
     weight_gradient::weight_gradient,
 };
@@ -31,7 +33,7 @@ use super::{
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
     kernel::pointwise::Affine,
-    memory,
+    memory::{self, Shared},
     simd::Simd,
 };
 
@@ -215,7 +217,7 @@ fn forward(
     let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
-    unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, x, &packed, maps, y)) }
+    unsafe { memory::filled(len, |y| sums(simd, &shifts, x, &packed, maps, y)) }
 }
 
 /// The gradient of the input `[n, c, h, w]`, given that of the output.
@@ -226,8 +228,24 @@ fn data_gradient(simd: Simd, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f3
         memory::filled(len, |dx| {
             for shifts in g.data_gradient_shifts() {
                 let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Outputs, simd);
-                shifted::run(simd, &shifts, dy, &packed, None, dx);
+                sums(simd, &shifts, dy, &packed, None, dx);
             }
         })
+    }
+}
+
+/// Computes all positions of `shifts` into `y` by the algorithm that is faster for these sizes.
+fn sums(
+    simd: Simd,
+    shifts: &Shifts,
+    x: &[f32],
+    weight: &PackedWeight,
+    maps: Option<&[Affine]>,
+    y: Shared<'_, f32>,
+) {
+    if winograd::takes(shifts) {
+        winograd::run(simd, shifts, x, weight, maps, y);
+    } else {
+        shifted::run(simd, shifts, x, weight, maps, y);
     }
 }

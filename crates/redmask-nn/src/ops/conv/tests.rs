@@ -13,11 +13,13 @@ fn compare(what: &str, got: &[f32], expected: &FlexTensor, terms: usize) {
     let expected = expected.to_contiguous();
     let expected = flex::values(&expected);
     assert_eq!(got.len(), expected.len(), "{what}");
-    // Both sides round: with the order of their sums, by a share of the partial sums.
+    // Both sides round: with the order of their sums, by a share of the partial sums. Minimal filtering rounds values of
+    // a whole tile, so what it loses goes by the size of the neighbours.
+    let scale = (expected.iter().map(|e| e * e).sum::<f32>() / expected.len() as f32).sqrt();
     let bound = 4e-6 + 1e-7 * terms as f32;
     for (i, (g, e)) in got.iter().zip(expected).enumerate() {
         assert!(
-            (g - e).abs() <= bound * (1.0 + e.abs()),
+            (g - e).abs() <= bound * (1.0 + e.abs().max(scale)),
             "{what} at {i}: {g} for {e}"
         );
     }

@@ -1,0 +1,63 @@
+//! The windows of a convolution as values at the points of the transform.
+
+use super::super::{
+    super::{
+        memory::{self, Shared},
+        simd::Simd,
+    },
+    geometry::Shifts,
+    pack::PackedWeight,
+};
+use super::{ALL_POINTS, transform};
+
+/// Weights as `[36][blocks][inputs][mr]`.
+pub(super) struct TransformedWeight {
+    values: Vec<f32>,
+    blocks: usize,
+    panel: usize,
+}
+
+impl TransformedWeight {
+    /// Transforms packed weights whose taps are the 3x3 window with this smallest shift.
+    pub(super) fn new(
+        simd: Simd,
+        shifts: &Shifts,
+        corner: [isize; 2],
+        weight: &PackedWeight,
+    ) -> Self {
+        let mr = simd.blocking().mr;
+        let (blocks, panel) = (weight.blocks(), shifts.inputs * mr);
+        let mut taps = [0; 9];
+        for (i, tap) in shifts.taps.iter().enumerate() {
+            let [row, column] = [0, 1].map(|a| (tap.shift[a] - corner[a]).cast_unsigned());
+            taps[row * 3 + column] = i;
+        }
+        // SAFETY: every block writes its panels of all points.
+        let values = unsafe {
+            memory::filled(ALL_POINTS * blocks * panel, |values: Shared<'_, f32>| {
+                memory::parallel(blocks, |block| {
+                    let mut targets: [&mut [f32]; ALL_POINTS] = std::array::from_fn(|point| {
+                        values.part((point * blocks + block) * panel, panel)
+                    });
+                    let source = weight.panel(0, block, 0);
+                    transform::window(simd, source, taps, mr, &mut targets);
+                });
+            })
+        };
+        Self {
+            values,
+            blocks,
+            panel,
+        }
+    }
+
+    /// The panel `[inputs][mr]` of a block of output channels at a point.
+    pub(super) fn panel(&self, point: usize, block: usize) -> &[f32] {
+        &self.values[(point * self.blocks + block) * self.panel..][..self.panel]
+    }
+
+    /// Blocks of output channels.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+}
