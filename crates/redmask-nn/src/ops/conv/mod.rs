@@ -1,6 +1,7 @@
 //! 2-D convolution: our kernels on the CPU, the stock operation elsewhere.
 
 mod columns;
+mod depthwise;
 pub(super) mod fused;
 mod geometry;
 mod layout;
@@ -243,7 +244,9 @@ fn sums(
     maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
-    if winograd::takes(shifts) {
+    if depthwise::takes(shifts) {
+        depthwise::run(simd, shifts, x, weight, maps, y);
+    } else if winograd::takes(shifts) {
         winograd::run(simd, shifts, x, weight, maps, y);
     } else {
         shifted::run(simd, shifts, x, weight, maps, y);
