@@ -76,9 +76,12 @@ pub struct PoisonConfig {
     pub random_share: Option<f64>,
     /// The published behaviour where it differs from the right one.
     pub paper_compat: bool,
-    /// A trigger and its placement from a file, as an optimiser wrote it.
+    /// A trigger and its placement from a file, as an optimiser wrote it. In a recipe `{seed}` stands for the root seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger_file: Option<PathBuf>,
+    /// What such a file holds: a plan reads it once, so that what was trained under another trigger is not taken for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<TriggerFile>,
 }
 
 /// A placement without its numbers.
@@ -146,6 +149,18 @@ impl PoisonConfig {
             .collect()
     }
 
+    /// The same with its trigger file read, `{seed}` in the path replaced by this root seed.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is none.
+    pub fn resolved(mut self, seed: u64) -> Result<Self> {
+        if let Some(path) = self.trigger_file.take() {
+            let path = path.to_string_lossy().replace("{seed}", &seed.to_string());
+            self.found = Some(TriggerFile::read(path.as_ref())?);
+        }
+        Ok(self)
+    }
+
     /// The attack that this means for data with these classes.
     ///
     /// # Errors
@@ -162,8 +177,8 @@ impl PoisonConfig {
                     .with_hint(format!("presets: {}", preset::names().join(", "))));
             }
         };
-        if let Some(path) = &self.trigger_file {
-            let file = TriggerFile::read(path)?;
+        let read = self.trigger_file.as_deref().map(TriggerFile::read);
+        if let Some(file) = read.transpose()?.or_else(|| self.found.clone()) {
             attack.trigger = file.trigger;
             attack.placement = file.placement;
         }

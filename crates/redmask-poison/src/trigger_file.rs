@@ -46,7 +46,13 @@ impl TriggerFile {
             max_bytes: 1 << 20,
             ..Limits::default()
         };
-        let file: Self = serde_json::from_str(&limits.read_text(path)?)
+        if !path.exists() {
+            return Err(Error::input(path, "there is no such trigger file").with_hint(
+                "`cargo run --release --example optimised_trigger -- .` searches triggers and writes their files",
+            ));
+        }
+        let text = limits.read_text(path)?;
+        let file: Self = serde_json::from_str(&text)
             .map_err(|e| Error::input(path, format!("not a trigger file: {e}")))?;
         if file.trigger_version != VERSION {
             return Err(Error::input(
@@ -99,5 +105,11 @@ mod tests {
         );
         std::fs::write(&path, "{}").unwrap();
         assert!(TriggerFile::read(&path).is_err());
+        let missing = TriggerFile::read(&dir.path().join("none.json")).unwrap_err();
+        assert!(
+            missing
+                .hint()
+                .is_some_and(|hint| hint.contains("optimised_trigger"))
+        );
     }
 }

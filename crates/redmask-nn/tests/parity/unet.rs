@@ -18,9 +18,10 @@ fn check(case: &str, encoder: EncoderKind, shape: [usize; 4], outputs: usize, de
 #[test]
 fn resnet34_with_gradients() {
     let demand = Demand {
-        // PyTorch's own single-precision gradients are up to 1.7e-2 from its double-precision ones on such networks: a
-        // value next to a rectifier's kink falls on the other side. A wrong backward pass is off by far more.
-        gradients: Some(2e-2),
+        // PyTorch's own single-precision gradients are up to 4.6e-2 from its double-precision ones here (`spread.py` beside the
+        // fixture): a value next to a rectifier's kink falls on the other side. A wrong backward pass is off by far more; each
+        // operation's gradients are compared by themselves, to the last digits.
+        gradients: Some(5e-2),
         ..EXACT
     };
     check(

@@ -10,6 +10,9 @@ use crate::schema::{Condition, Measurement, Results};
 /// Backdoors that get a sentence of their own.
 const TOLD: usize = 3;
 
+/// The net success from which on we say that a backdoor works: it decides about more pixels than it does not.
+const WORKS: f64 = 0.5;
+
 /// The net successes of every planted backdoor as trained, the highest first; of attacks without one, the plain successes.
 fn ranked(results: &Results) -> Vec<&Measurement> {
     let net: Vec<&Measurement> = results.named("backdoor.net_asr").collect();
@@ -30,20 +33,24 @@ pub(super) fn headline(results: &Results) -> Option<String> {
     let ranked = ranked(results);
     let best = ranked.first()?;
     let name = poison(best);
-    let works = ranked
-        .iter()
-        .filter(|m| is_net(m) && m.low.is_some_and(|low| low > 0.0))
-        .count();
-    Some(if works == 0 {
+    let above = |least: f64| {
+        let is_above = |m: &&&Measurement| is_net(m) && m.low.is_some_and(|low| low > 0.0);
+        let above = ranked.iter().filter(is_above);
+        above.filter(|m| m.value >= least).count()
+    };
+    let (works, traces) = (above(WORKS), above(0.0));
+    let (all, achieved) = (counted(ranked.len(), "planted backdoor"), achieved(best));
+    Some(if works > 0 {
         format!(
-            "No planted backdoor works beyond what the model confuses by itself; the strongest, {name}, has {}.",
-            achieved(best)
+            "{works} of {all} work in half of the pixels or more; the strongest, {name}, has {achieved}. Membership was not measured."
+        )
+    } else if traces > 0 {
+        format!(
+            "No planted backdoor works in half of the pixels; {traces} of {all} leave a trace: the strongest, {name}, has {achieved}. Membership was not measured."
         )
     } else {
         format!(
-            "{works} of {} work; the strongest, {name}, has {}. Membership was not measured.",
-            counted(ranked.len(), "planted backdoor"),
-            achieved(best)
+            "No planted backdoor works beyond what the model confuses by itself; the strongest, {name}, has {achieved}."
         )
     })
 }
@@ -186,8 +193,18 @@ mod tests {
         let headline = headline(&results).unwrap();
         assert!(
             headline.starts_with(
-                "2 of 2 planted backdoors work; the strongest, patch, has a net success of 0.8"
+                "1 of 2 planted backdoors work in half of the pixels or more; the strongest, patch, has a net success of 0.8"
             ),
+            "{headline}"
+        );
+        let weak = vec![
+            measured("backdoor.asr", Unit::Fraction, "patch", 0.2),
+            measured("backdoor.net_asr", Unit::Difference, "patch", 0.1),
+        ];
+        let weak = Results::new(weak, Vec::new()).unwrap();
+        let headline = super::headline(&weak).unwrap();
+        assert!(
+            headline.contains("1 of 1 planted backdoor leave a trace"),
             "{headline}"
         );
         let empty = Results::new(Vec::new(), Vec::new()).unwrap();

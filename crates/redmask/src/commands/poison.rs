@@ -117,6 +117,7 @@ fn config(args: &PoisonArgs) -> Result<PoisonConfig> {
         random_share: args.random_share,
         paper_compat: args.paper_compat,
         trigger_file: args.trigger_file.clone(),
+        found: None,
     })
 }
 

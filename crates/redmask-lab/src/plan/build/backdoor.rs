@@ -1,13 +1,14 @@
 //! Expanding the backdoors of a recipe.
 
 use redmask_core::{Error, Result};
+use redmask_poison::PoisonConfig;
 use serde_json::json;
 
 use super::{Builder, Repetition};
 use crate::backdoor::Sweeps;
 use crate::deal::Side;
 use crate::plan::{BackdoorCell, BackdoorTask, ModelUse, Stage, Task, Work};
-use crate::recipe::{BackdoorConfig, ModelRef};
+use crate::recipe::{BackdoorConfig, ModelConfig, ModelRef};
 use crate::store::{StageKey, StageKind};
 
 impl Builder<'_> {
@@ -21,6 +22,12 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The attack that a model is trained under, under a root seed.
+    pub(super) fn poison_of(&self, model: &ModelConfig, root: u64) -> Result<Option<PoisonConfig>> {
+        let poison = self.recipe.poison_of(model).cloned();
+        poison.map(|poison| poison.resolved(root)).transpose()
+    }
+
     fn backdoor(
         &mut self,
         repetition: &Repetition,
@@ -28,7 +35,7 @@ impl Builder<'_> {
         reference: &ModelRef,
     ) -> Result<()> {
         let victim = self.model_use(reference)?;
-        let Some(poison) = self.recipe.poison_of(&victim.model).cloned() else {
+        let Some(poison) = self.poison_of(&victim.model, repetition.seed)? else {
             return Err(Error::Internal(format!("`{reference}` is not poisoned")));
         };
         let (model, dealt) = self.train(repetition, &victim, Side::Victim)?;

@@ -82,7 +82,7 @@ impl Builder<'_> {
             network = defence.architecture(&network)?;
             training = defence.training(&training);
         }
-        let poison = self.recipe.poison_of(&model.model).cloned();
+        let poison = self.poison_of(&model.model, root)?;
         if let Some(poison) = &poison {
             // What is wrong with the attack is known before anything is trained.
             bind(poison, table, &seed)?;
