@@ -162,7 +162,7 @@ impl Task<'_> {
         let s = self.shifts;
         let Blocking { lanes, mr, vectors } = self.simd.blocking();
         // An odd number of vectors, so that rows fall into all cache sets.
-        let pitch = (self.width() / lanes | 1) * lanes;
+        let pitch = ((self.width() / lanes) | 1) * lanes;
         let columns = self.width() / lanes;
         let strips = columns.div_ceil(vectors);
         let strip_width = columns.div_ceil(strips) * lanes;
