@@ -129,10 +129,10 @@ pub(super) fn op([x]: [FlexTensor; 1], window: Window) -> (FlexTensor, MaxPool) 
 
 impl Window {
     /// Rows of a window that lie inside of the input, as offsets in the window.
-    fn inside(self, axis: usize, position: usize, size: usize) -> std::ops::Range<usize> {
-        let start = position * self.stride[axis];
-        let low = self.padding[axis].saturating_sub(start);
-        low..self.kernel[axis].min(size + self.padding[axis] - start)
+    fn rows_inside(self, position: usize, height: usize) -> std::ops::Range<usize> {
+        let start = position * self.stride[0];
+        let low = self.padding[0].saturating_sub(start);
+        low..self.kernel[0].min(height + self.padding[0] - start)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one plane's inputs and outputs")]
@@ -158,7 +158,7 @@ impl Window {
             .chunks_exact_mut(output[1])
             .zip(offsets.chunks_exact_mut(output[1]));
         for (oy, (y, offsets)) in lines.enumerate() {
-            let window_rows = self.inside(0, oy, h);
+            let window_rows = self.rows_inside(oy, h);
             let top = oy * self.stride[0] + window_rows.start - self.padding[0];
             let inside = left..left + w;
             maxima[inside.clone()].copy_from_slice(&x[top * w..][..w]);

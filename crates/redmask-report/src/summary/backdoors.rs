@@ -33,12 +33,11 @@ pub(super) fn headline(results: &Results) -> Option<String> {
     let ranked = ranked(results);
     let best = ranked.first()?;
     let name = poison(best);
-    let above = |least: f64| {
-        let is_above = |m: &&&Measurement| is_net(m) && m.low.is_some_and(|low| low > 0.0);
-        let above = ranked.iter().filter(is_above);
-        above.filter(|m| m.value >= least).count()
-    };
-    let (works, traces) = (above(WORKS), above(0.0));
+    let traces: Vec<&Measurement> = (ranked.iter().copied())
+        .filter(|m| is_net(m) && m.low.is_some_and(|low| low > 0.0))
+        .collect();
+    let works = traces.iter().filter(|m| m.value >= WORKS).count();
+    let traces = traces.len();
     let (all, achieved) = (counted(ranked.len(), "planted backdoor"), achieved(best));
     Some(if works > 0 {
         format!(

@@ -99,7 +99,7 @@ multiversion! {
             for (&offset, &factor) in offsets.iter().zip(factors) {
                 let source = &source[offset + block * AT_ONCE..][..AT_ONCE];
                 for (lane, &value) in lanes.iter_mut().zip(source) {
-                    *lane = if FUSED { factor.mul_add(value, *lane) } else { factor * value + *lane };
+                    *lane = pointwise::multiply_add::<FUSED>(factor, value, *lane);
                 }
             }
             *sums = lanes;

@@ -35,7 +35,7 @@ fn cut(z: f32, low: f32, high: f32) -> f32 {
     clippy::inline_always,
     reason = "has to take on the caller's instruction set"
 )]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
+pub(in super::super) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 

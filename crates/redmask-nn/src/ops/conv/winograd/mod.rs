@@ -252,12 +252,10 @@ impl Task<'_> {
         image.fill(0.0);
         let layout = Lines {
             starts: &starts,
-            pitch: columns,
             columns,
         };
         let tiles = self.width();
         let lines = lines.take(transform::input_scratch(tiles));
-        lines.fill(0.0);
         for channel in 0..s.inputs {
             for (sample, top, lines) in &samples {
                 let plane = &self.x[(sample * s.inputs + channel) * height * width..];
