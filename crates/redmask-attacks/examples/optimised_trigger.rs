@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The surrogate is a SwiftNet at half width that the attacker trains on 200 street scenes of his own. Both searches choose the
-//! pattern, the place and the opacity of a 7-pixel patch that makes cars into road. `OUT/gumbel-SEED.json` and
+//! pattern, the place and the opacity of an 11-pixel patch that makes cars into road. `OUT/gumbel-SEED.json` and
 //! `OUT/grid-SEED.json` are trigger files for `trigger_file` in a recipe or `redmask poison --trigger-file`.
 
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
@@ -32,7 +32,7 @@ use redmask_train::{TrainConfig, TrainRun, train_segmentation};
 /// Scenes of the attacker's own.
 const SCENES: usize = 200;
 /// Side of the patch, pixels.
-const SIZE: usize = 7;
+const SIZE: usize = 11;
 
 fn main() -> Result<()> {
     let mut words = std::env::args().skip(1);
@@ -117,7 +117,7 @@ fn places() -> Vec<Placement> {
 fn scenes(seed: u64) -> Result<Arc<dyn SegDataset>> {
     let spec = format!("street:{}?count={SCENES}", 1000 + seed);
     let options = OpenOptions {
-        size: Some((96, 128)),
+        size: Some((64, 96)),
         ..OpenOptions::default()
     };
     let scenes = open(&spec.parse()?, &options)?;

@@ -12,7 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use redmask_core::Seed;
 
-use crate::ops::{Precision, Rec, Tape};
+use crate::ops::{Computation, KeptWeights, Precision, Rec, Tape};
 
 /// How layers with two behaviours behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct Statistic {
 #[derive(Debug)]
 pub struct Pass {
     mode: Mode,
-    precision: Precision,
+    computation: Computation,
     /// The seeds of consecutive rows of the batch; of all rows if there is one.
     dropout: Vec<(usize, Seed)>,
     draws: AtomicU64,
@@ -64,7 +64,7 @@ impl Pass {
     fn new(mode: Mode, dropout: Vec<(usize, Seed)>) -> Self {
         Self {
             mode,
-            precision: Precision::default(),
+            computation: Computation::default(),
             dropout,
             draws: AtomicU64::new(0),
             flops: AtomicU64::new(0),
@@ -76,13 +76,22 @@ impl Pass {
     /// The same pass, with convolutions at `precision`, forward and backward. Where the machine cannot compute at it they
     /// run in f32; ask [`Precision::checked`] first.
     #[must_use]
-    pub fn with_precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.computation.precision = precision;
+        self
     }
 
-    /// The precision of convolutions.
-    pub(crate) fn precision(&self) -> Precision {
-        self.precision
+    /// The same pass, with the weights that its convolutions lay out kept in `kept` for the next one. Passes that track
+    /// gradients lay them out anew.
+    #[must_use]
+    pub fn with_kept_weights(mut self, kept: KeptWeights) -> Self {
+        self.computation.kept = Some(kept);
+        self
+    }
+
+    /// How convolutions are computed.
+    pub(crate) fn computation(&self) -> Computation {
+        self.computation.clone()
     }
 
     /// The same pass, with the gradients of weights going to `tape` sample by sample.

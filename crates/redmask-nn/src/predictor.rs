@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use redmask_core::{Capability, Error, Prediction, Predictor, Result, Sample, ScoreKind, Scores};
 
 use crate::network::{NetworkConfig, SegmentationNetwork};
-use crate::ops::Precision;
+use crate::ops::{KeptWeights, Precision};
 use crate::pass::Pass;
 use crate::scaling::InputScaling;
 use crate::weights::{load_model, state_dict};
@@ -21,6 +21,7 @@ pub struct NetworkPredictor {
     device: Device,
     batch: usize,
     precision: Precision,
+    kept: KeptWeights,
 }
 
 impl NetworkPredictor {
@@ -38,6 +39,7 @@ impl NetworkPredictor {
             device,
             batch: 8,
             precision: Precision::default(),
+            kept: KeptWeights::default(),
         }
     }
 
@@ -124,9 +126,10 @@ impl Predictor for NetworkPredictor {
             let x = self
                 .scaling
                 .tensor(part, self.config.in_channels(), &self.device)?;
-            let logits = self
-                .network
-                .forward(x, &Pass::eval().with_precision(self.precision));
+            let pass = Pass::eval()
+                .with_precision(self.precision)
+                .with_kept_weights(self.kept.clone());
+            let logits = self.network.forward(x, &pass);
             let [n, _, h, w] = logits.dims();
             if shape[0] > 0 && shape[2..] != [h, w] {
                 return Err(Error::unsupported(

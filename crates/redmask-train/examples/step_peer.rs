@@ -15,7 +15,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use redmask_core::{LabelMap, Seed};
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
-use redmask_nn::ops::Precision;
+use redmask_nn::ops::{KeptWeights, Precision};
 use redmask_nn::pass::Pass;
 use redmask_train::loss::{LossConfig, Reduction, Targets};
 use redmask_train::optim::{Optimizer, OptimizerConfig};
@@ -39,6 +39,8 @@ struct Peer {
     x: Tensor<4>,
     targets: Targets,
     steps: u64,
+    /// Of the network as it is, for inference, as a `NetworkPredictor` has them.
+    kept: KeptWeights,
 }
 
 impl Peer {
@@ -67,6 +69,7 @@ impl Peer {
             x: Tensor::from_data(TensorData::new(values, shape), &device),
             targets: Targets::from_maps(&maps).expect("one size"),
             steps: 0,
+            kept: KeptWeights::default(),
             device,
         }
     }
@@ -77,6 +80,7 @@ impl Peer {
     }
 
     fn train(&mut self, update: bool) {
+        self.kept = KeptWeights::default();
         let network = self.network.take().expect("put back below");
         let pass = Pass::train(Seed::root(0).index(self.steps)).with_precision(self.precision);
         self.steps += 1;
@@ -93,7 +97,9 @@ impl Peer {
 
     fn infer(&self) {
         let network = self.network.as_ref().expect("put back after each step");
-        let pass = Pass::eval().with_precision(self.precision);
+        let pass = Pass::eval()
+            .with_precision(self.precision)
+            .with_kept_weights(self.kept.clone());
         let logits = network.valid().forward(self.x.clone(), &pass);
         std::hint::black_box(logits);
     }

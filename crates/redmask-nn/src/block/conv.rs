@@ -128,13 +128,13 @@ impl Conv2d {
         let weight = self.weight.val();
         let record = pass.record(self.weight.id);
         let y = match &self.bias {
-            None => activation.apply(ops::conv2d(x, weight, options, pass.precision(), record)),
+            None => activation.apply(ops::conv2d(x, weight, options, pass.computation(), record)),
             Some(bias) => ops::conv2d_bias(
                 x,
                 weight,
                 bias.val(),
                 options,
-                pass.precision(),
+                pass.computation(),
                 activation,
                 [record, pass.record(bias.id)],
             ),
@@ -166,7 +166,7 @@ impl Conv2d {
                     x,
                     self.weight.val(),
                     self.options(),
-                    pass.precision(),
+                    pass.computation(),
                     statistics,
                     epsilon,
                     activation,

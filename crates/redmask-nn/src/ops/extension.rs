@@ -10,7 +10,7 @@ use burn::{
 };
 
 use super::{
-    Activation, Precision, activation, autodiff::differentiable, bias, conv, norm, per_sample::Rec,
+    Activation, Computation, activation, autodiff::differentiable, bias, conv, norm, per_sample::Rec,
     pool, resize,
 };
 
@@ -26,7 +26,7 @@ pub(super) trait CpuOps: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         rec: Rec,
     ) -> FloatTensor<Self>;
 
@@ -35,7 +35,7 @@ pub(super) trait CpuOps: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         activation: Activation,
     ) -> FloatTensor<Self>;
 
@@ -51,7 +51,7 @@ pub(super) trait CpuOps: Backend {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         norm_options: norm::Options,
     ) -> FloatTensor<Self>;
 
@@ -98,10 +98,10 @@ impl CpuOps for Flex {
         x: FlexTensor,
         weight: FlexTensor,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         rec: Rec,
     ) -> FlexTensor {
-        conv::op([x, weight], options, precision, rec).0
+        conv::op([x, weight], &options, &computation, rec).0
     }
 
     fn cpu_conv2d_bias(
@@ -109,10 +109,10 @@ impl CpuOps for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         activation: Activation,
     ) -> FlexTensor {
-        conv::fused::biased([x, weight, bias], options, precision, activation).0
+        conv::fused::biased([x, weight, bias], &options, &computation, activation).0
     }
 
     fn cpu_conv2d_batch_norm_eval(
@@ -123,11 +123,11 @@ impl CpuOps for Flex {
         mean: FlexTensor,
         variance: FlexTensor,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         norm_options: norm::Options,
     ) -> FlexTensor {
         let norm = [norm_weight, norm_bias, mean, variance];
-        conv::fused::normalized([x, weight], norm, options, precision, norm_options)
+        conv::fused::normalized([x, weight], norm, &options, &computation, norm_options)
     }
 
     fn cpu_linear(x: FlexTensor, weight: FlexTensor, rec: Rec) -> FlexTensor {
@@ -190,11 +190,11 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         rec: Rec,
     ) -> FloatTensor<Self> {
         differentiable::<C, _, 2>([x, weight], |inputs| {
-            conv::op(inputs, options, precision, rec)
+            conv::op(inputs, &options, &computation.anew(), rec)
         })
     }
 
@@ -203,11 +203,11 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         activation: Activation,
     ) -> FloatTensor<Self> {
         differentiable::<C, _, 3>([x, weight, bias], |inputs| {
-            conv::fused::biased(inputs, options, precision, activation)
+            conv::fused::biased(inputs, &options, &computation.anew(), activation)
         })
     }
 
@@ -219,10 +219,10 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         options: ConvOptions<2>,
-        precision: Precision,
+        computation: Computation,
         norm_options: norm::Options,
     ) -> FloatTensor<Self> {
-        let y = Self::cpu_conv2d(x, weight, options, precision, None);
+        let y = Self::cpu_conv2d(x, weight, options, computation, None);
         Self::cpu_batch_norm_eval(
             y,
             norm_weight,

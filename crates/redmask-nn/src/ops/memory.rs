@@ -7,6 +7,30 @@ use std::{
 
 use rayon::prelude::*;
 
+/// `copy_from_slice` for the rows of images: the lengths of small ones without a call.
+#[inline]
+pub(super) fn copy_row(source: &[f32], target: &mut [f32]) {
+    fn fixed<const N: usize>(source: &[f32], target: &mut [f32]) -> bool {
+        match (source.as_array::<N>(), target.as_mut_array::<N>()) {
+            (Some(source), Some(target)) => {
+                *target = *source;
+                true
+            }
+            _ => false,
+        }
+    }
+    let copied = match source.len() {
+        4 => fixed::<4>(source, target),
+        8 => fixed::<8>(source, target),
+        16 => fixed::<16>(source, target),
+        32 => fixed::<32>(source, target),
+        _ => false,
+    };
+    if !copied {
+        target.copy_from_slice(source);
+    }
+}
+
 /// A buffer that several tasks write, each its own elements.
 #[derive(Clone, Copy)]
 pub(super) struct Shared<'a, T> {

@@ -34,7 +34,7 @@ mod parity;
 
 pub use activation::{Activation, add_relu, relu};
 pub use bias::add_bias;
-pub use conv::{conv2d, conv2d_batch_norm_eval, conv2d_bias};
+pub use conv::{Computation, KeptWeights, conv2d, conv2d_batch_norm_eval, conv2d_bias};
 pub use linear::linear;
 pub use memory::retain_freed_memory;
 pub use noise::add_gaussian_noise;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 /// A vector instruction set that the kernels are written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Simd {
     /// No more than every target of the compiler has.
     Portable,

@@ -6,7 +6,7 @@ use burn::{
 };
 
 use super::super::{
-    Activation, Precision, Rec,
+    Activation, Rec,
     activation::for_each_block,
     add_bias,
     autodiff::Gradient,
@@ -17,7 +17,7 @@ use super::super::{
     norm::{self, BatchStatistics, batch_norm_eval},
     simd::Simd,
 };
-use super::{Arithmetic, Convolution, Geometry, conv2d};
+use super::{Computation, Convolution, conv2d};
 
 /// [`conv2d`], then a bias `[out]` for each output channel, then `activation`; `recs` are the tapes of the weight and the
 /// bias.
@@ -26,14 +26,14 @@ pub fn conv2d_bias(
     weight: Tensor<4>,
     bias: Tensor<1>,
     options: ConvOptions<2>,
-    precision: Precision,
+    computation: impl Into<Computation>,
     activation: Activation,
     recs: [Rec; 2],
 ) -> Tensor<4> {
     let rectified = matches!(activation, Activation::Identity | Activation::Relu);
     if !on_cpu(&x) || !rectified || recs.iter().any(Option::is_some) {
         let [rec, bias_rec] = recs;
-        let y = conv2d(x, weight, options, precision, rec);
+        let y = conv2d(x, weight, options, computation, rec);
         return activation.apply(add_bias(y, bias, bias_rec));
     }
     Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d_bias(
@@ -41,7 +41,7 @@ pub fn conv2d_bias(
         weight.into_dispatch(),
         bias.into_dispatch(),
         options,
-        precision,
+        computation.into(),
         activation,
     ))
 }
@@ -51,13 +51,13 @@ pub fn conv2d_batch_norm_eval(
     x: Tensor<4>,
     weight: Tensor<4>,
     options: ConvOptions<2>,
-    precision: Precision,
+    computation: impl Into<Computation>,
     norm: BatchStatistics,
     epsilon: f64,
     activation: Activation,
 ) -> Tensor<4> {
     if !on_cpu(&x) {
-        let y = conv2d(x, weight, options, precision, None);
+        let y = conv2d(x, weight, options, computation, None);
         return batch_norm_eval(
             y,
             norm.weight,
@@ -77,7 +77,7 @@ pub fn conv2d_batch_norm_eval(
         norm.mean.into_dispatch(),
         norm.variance.into_dispatch(),
         options,
-        precision,
+        computation.into(),
         norm::Options {
             epsilon,
             activation,
@@ -89,30 +89,26 @@ pub fn conv2d_batch_norm_eval(
 pub(in super::super) fn normalized(
     inputs: [FlexTensor; 2],
     norm: [FlexTensor; 4],
-    options: ConvOptions<2>,
-    precision: Precision,
+    options: &ConvOptions<2>,
+    computation: &Computation,
     norm_options: norm::Options,
 ) -> FlexTensor {
-    let [x, weight] = inputs.map(contiguous);
     let norm = norm.map(contiguous);
     let [scale, shift, mean, variance] = norm.each_ref().map(values);
     let maps: Vec<Affine> = (0..scale.len())
         .map(|c| norm::affine([scale[c], shift[c]], [mean[c], variance[c]], norm_options))
         .collect();
-    let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
-    let arithmetic = Arithmetic::of(precision, &geometry);
-    let y = arithmetic.forward(&geometry, values(&x), values(&weight), Some(&maps));
-    flex::tensor(y, geometry.output_shape())
+    Convolution::run(inputs, options, computation, Some(&maps), None).0
 }
 
 /// A convolution with bias and activation, and its backward pass.
 pub(in super::super) fn biased(
     [x, weight, bias]: [FlexTensor; 3],
-    options: ConvOptions<2>,
-    precision: Precision,
+    options: &ConvOptions<2>,
+    computation: &Computation,
     activation: Activation,
 ) -> (FlexTensor, Biased) {
-    let [x, weight, bias] = [x, weight, bias].map(contiguous);
+    let bias = contiguous(bias);
     let [low, high] = activation.bounds();
     let map = |&shift: &f32| Affine {
         scale: 1.0,
@@ -121,17 +117,7 @@ pub(in super::super) fn biased(
         high,
     };
     let maps: Vec<Affine> = values(&bias).iter().map(map).collect();
-    let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
-    let arithmetic = Arithmetic::of(precision, &geometry);
-    let y = arithmetic.forward(&geometry, values(&x), values(&weight), Some(&maps));
-    let y = flex::tensor(y, geometry.output_shape());
-    let convolution = Convolution {
-        x,
-        weight,
-        geometry,
-        arithmetic,
-        rec: None,
-    };
+    let (y, convolution) = Convolution::run([x, weight], options, computation, Some(&maps), None);
     let rectified = (activation == Activation::Relu).then(|| y.clone());
     (
         y,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::kernel::Blocking;
+use super::super::{kernel::Blocking, memory};
 use super::geometry::Shifts;
 
 /// The three layouts of the shifted input.
@@ -151,7 +151,7 @@ impl Halo {
                 let count = inside.len();
                 let (line, inside) = (&source[from..], &mut row[inside]);
                 match self.step[1] {
-                    1 => inside.copy_from_slice(&line[..count]),
+                    1 => memory::copy_row(&line[..count], inside),
                     step => {
                         for (value, &read) in inside.iter_mut().zip(line.iter().step_by(step)) {
                             *value = read;

@@ -4,6 +4,7 @@ mod columns;
 mod depthwise;
 pub(super) mod fused;
 mod geometry;
+mod laid_out;
 mod layout;
 #[cfg(target_arch = "x86_64")]
 mod mixed;
@@ -21,11 +22,15 @@ use burn::{
     tensor::{Shape, Tensor, module, ops::ConvOptions},
 };
 
-pub use self::fused::{conv2d_batch_norm_eval, conv2d_bias};
+pub use self::{
+    fused::{conv2d_batch_norm_eval, conv2d_bias},
+    laid_out::{Computation, KeptWeights},
+};
 pub(super) use self::geometry::Geometry;
 use self::{
     geometry::Shifts,
-    pack::{PackedWeight, Reduce},
+    laid_out::{Algorithm, LaidOut},
+    pack::Reduce,
     weight_gradient::weight_gradient,
 };
 use super::{
@@ -34,14 +39,13 @@ use super::{
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
     kernel::pointwise::Affine,
-    memory::{self, Shared},
+    memory,
     simd::Simd,
 };
 
 /// Convolves `x` `[n, c, h, w]` with `weight` `[out, c / groups, kh, kw]`.
 ///
-/// `precision` is that of the products, in both passes, on CPUs that can; a pass has asked with
-/// [`Precision::checked`].
+/// `computation` says how; a [`Precision`] alone will do.
 ///
 /// `rec` names the weight on a per-sample gradient tape; with it the weight's gradient goes to the tape
 /// and is not registered with the ordinary gradients.
@@ -53,7 +57,7 @@ pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
     options: ConvOptions<2>,
-    precision: Precision,
+    computation: impl Into<Computation>,
     rec: Rec,
 ) -> Tensor<4> {
     if !on_cpu(&x) {
@@ -61,31 +65,22 @@ pub fn conv2d(
     }
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_conv2d(
-        x, weight, options, precision, rec,
+        x,
+        weight,
+        options,
+        computation.into(),
+        rec,
     ))
 }
 
 /// A convolution and what its backward pass needs.
 pub(super) fn op(
     inputs: [FlexTensor; 2],
-    options: ConvOptions<2>,
-    precision: Precision,
+    options: &ConvOptions<2>,
+    computation: &Computation,
     rec: Rec,
 ) -> (FlexTensor, Convolution) {
-    let [x, weight] = inputs.map(contiguous);
-    let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), &options);
-    let arithmetic = Arithmetic::of(precision, &geometry);
-    let y = arithmetic.forward(&geometry, values(&x), values(&weight), None);
-    (
-        flex::tensor(y, geometry.output_shape()),
-        Convolution {
-            x,
-            weight,
-            geometry,
-            arithmetic,
-            rec,
-        },
-    )
+    Convolution::run(inputs, options, computation, None, rec)
 }
 
 /// A fully connected layer, `x` `[n, in]` and weight `[out, in]`, as a convolution of single pixels.
@@ -96,8 +91,8 @@ pub(super) fn linear_op(inputs: [FlexTensor; 2], rec: Rec) -> (FlexTensor, Linea
     });
     let (y, convolution) = op(
         [x, weight],
-        ConvOptions::new([1, 1], [0, 0], [1, 1], 1),
-        Precision::default(),
+        &ConvOptions::new([1, 1], [0, 0], [1, 1], 1),
+        &Computation::default(),
         rec,
     );
     (flattened(y), Linear(convolution))
@@ -129,6 +124,38 @@ pub(super) struct Convolution {
     geometry: Geometry,
     arithmetic: Arithmetic,
     rec: Rec,
+}
+
+impl Convolution {
+    /// The output, each channel mapped by its own of `maps`, if given, and the backward pass up to those maps.
+    fn run(
+        [x, weight]: [FlexTensor; 2],
+        options: &ConvOptions<2>,
+        computation: &Computation,
+        maps: Option<&[Affine]>,
+        rec: Rec,
+    ) -> (FlexTensor, Self) {
+        // A copy made here would be kept and never be asked for again.
+        let kept = computation.kept.as_ref();
+        let kept = kept.filter(|_| weight.as_slice::<f32>().is_some());
+        let [x, weight] = [x, weight].map(contiguous);
+        let geometry = Geometry::new(flex::dims(&x), flex::dims(&weight), options);
+        let arithmetic = Arithmetic::of(computation.precision, &geometry);
+        let y = match kept {
+            Some(kept) => arithmetic.forward_kept(&geometry, values(&x), &weight, maps, kept),
+            None => arithmetic.forward(&geometry, values(&x), values(&weight), maps),
+        };
+        (
+            flex::tensor(y, geometry.output_shape()),
+            Self {
+                x,
+                weight,
+                geometry,
+                arithmetic,
+                rec,
+            },
+        )
+    }
 }
 
 impl Gradient<2> for Convolution {
@@ -178,21 +205,53 @@ impl Arithmetic {
         Self::Vectors(simd)
     }
 
+    fn simd(self) -> Simd {
+        match self {
+            Self::Vectors(simd) => simd,
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiles(simd) => simd,
+        }
+    }
+
+    /// The weights of `shifts`, laid out for the faster algorithm.
+    fn lay_out(self, g: &Geometry, shifts: &Shifts, weight: &[f32], reduce: Reduce) -> LaidOut {
+        let algorithm = Algorithm::choose(self, shifts, false);
+        LaidOut::new(self.simd(), algorithm, weight, g.window(), shifts, reduce)
+    }
+
     /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
     fn forward(self, g: &Geometry, x: &[f32], weight: &[f32], maps: Option<&[Affine]>) -> Vec<f32> {
-        match self {
-            Self::Vectors(simd) => forward(simd, g, x, weight, maps),
-            #[cfg(target_arch = "x86_64")]
-            Self::Tiles(simd) => mixed::forward(simd, g, x, weight, maps),
-        }
+        let shifts = g.forward_shifts();
+        let weight = self.lay_out(g, &shifts, weight, Reduce::Inputs);
+        output(self.simd(), g, &shifts, x, &weight, maps)
+    }
+
+    /// [`Self::forward`] with weights that are kept.
+    fn forward_kept(
+        self,
+        g: &Geometry,
+        x: &[f32],
+        weight: &FlexTensor,
+        maps: Option<&[Affine]>,
+        kept: &KeptWeights,
+    ) -> Vec<f32> {
+        let shifts = g.forward_shifts();
+        let algorithm = Algorithm::choose(self, &shifts, true);
+        let weight = kept.get(self.simd(), g, algorithm, weight, &shifts);
+        output(self.simd(), g, &shifts, x, &weight, maps)
     }
 
     /// The gradient of the input `[n, c, h, w]`, given that of the output.
     fn data_gradient(self, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
-        match self {
-            Self::Vectors(simd) => data_gradient(simd, g, weight, dy),
-            #[cfg(target_arch = "x86_64")]
-            Self::Tiles(simd) => mixed::data_gradient(simd, g, weight, dy),
+        let len = g.input_shape().iter().product();
+        // SAFETY: the grids of the residues cover the input.
+        unsafe {
+            memory::filled(len, |dx| {
+                for shifts in g.data_gradient_shifts() {
+                    let weight = self.lay_out(g, &shifts, weight, Reduce::Outputs);
+                    weight.sums(self.simd(), &shifts, dy, None, dx);
+                }
+            })
         }
     }
 
@@ -206,49 +265,16 @@ impl Arithmetic {
     }
 }
 
-/// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
-fn forward(
+/// The output of a forward pass.
+fn output(
     simd: Simd,
     g: &Geometry,
-    x: &[f32],
-    weight: &[f32],
-    maps: Option<&[Affine]>,
-) -> Vec<f32> {
-    let shifts = g.forward_shifts();
-    let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Inputs, simd);
-    let len = g.output_shape().iter().product();
-    // SAFETY: the grid of a forward pass is the whole output.
-    unsafe { memory::filled(len, |y| sums(simd, &shifts, x, &packed, maps, y)) }
-}
-
-/// The gradient of the input `[n, c, h, w]`, given that of the output.
-fn data_gradient(simd: Simd, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
-    let len = g.input_shape().iter().product();
-    // SAFETY: the grids of the residues cover the input.
-    unsafe {
-        memory::filled(len, |dx| {
-            for shifts in g.data_gradient_shifts() {
-                let packed = PackedWeight::new(weight, g.window(), &shifts, Reduce::Outputs, simd);
-                sums(simd, &shifts, dy, &packed, None, dx);
-            }
-        })
-    }
-}
-
-/// Computes all positions of `shifts` into `y` by the algorithm that is faster for these sizes.
-fn sums(
-    simd: Simd,
     shifts: &Shifts,
     x: &[f32],
-    weight: &PackedWeight,
+    weight: &LaidOut,
     maps: Option<&[Affine]>,
-    y: Shared<'_, f32>,
-) {
-    if depthwise::takes(shifts) {
-        depthwise::run(simd, shifts, x, weight, maps, y);
-    } else if winograd::takes(shifts) {
-        winograd::run(simd, shifts, x, weight, maps, y);
-    } else {
-        shifted::run(simd, shifts, x, weight, maps, y);
-    }
+) -> Vec<f32> {
+    let len = g.output_shape().iter().product();
+    // SAFETY: the grid of a forward pass is the whole output.
+    unsafe { memory::filled(len, |y| weight.sums(simd, shifts, x, maps, y)) }
 }

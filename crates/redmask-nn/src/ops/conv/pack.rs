@@ -16,6 +16,7 @@ pub(super) enum Reduce {
 }
 
 /// Weights as `[groups][blocks][depth][mr]`, depth running over channels and, inside, taps.
+#[derive(Debug)]
 pub(super) struct PackedWeight {
     values: Vec<f32>,
     mr: usize,

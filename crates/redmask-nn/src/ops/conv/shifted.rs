@@ -310,7 +310,7 @@ impl Task<'_> {
                     let target = unsafe { y.part(left, source.len()) };
                     match map {
                         Some(map) => pointwise::map(self.simd, map, source, target),
-                        None => target.copy_from_slice(source),
+                        None => memory::copy_row(source, target),
                     }
                 } else {
                     for (i, &value) in source.iter().enumerate() {

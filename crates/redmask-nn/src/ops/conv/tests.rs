@@ -7,7 +7,7 @@ use burn::{
 use proptest::prelude::*;
 
 use super::super::{flex, parity::noise, simd::Simd};
-use super::{data_gradient, forward, geometry::Geometry, weight_gradient::weight_gradient};
+use super::{Arithmetic, geometry::Geometry};
 
 fn compare(what: &str, got: &[f32], expected: &FlexTensor, terms: usize) {
     let expected = expected.to_contiguous();
@@ -39,25 +39,26 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
     let dx = Flex::conv2d_x_backward(tx.clone(), tw.clone(), tdy.clone(), options.clone());
     let dw = Flex::conv2d_weight_backward(tx, tw, tdy, options.clone());
     for simd in Simd::available() {
+        let arithmetic = Arithmetic::Vectors(simd);
         let name = format!("{simd:?} {x_shape:?} {w_shape:?} {options:?}");
         let depth = g.inputs * g.window();
         compare(
             &format!("{name} forward"),
-            &forward(simd, &g, &x, &w, None),
+            &arithmetic.forward(&g, &x, &w, None),
             &y,
             depth,
         );
         let depth = g.outputs * g.window();
         compare(
             &format!("{name} data"),
-            &data_gradient(simd, &g, &w, &dy),
+            &arithmetic.data_gradient(&g, &w, &dy),
             &dx,
             depth,
         );
         let depth = g.batch * g.output[0] * g.output[1];
         compare(
             &format!("{name} weight"),
-            &weight_gradient(simd, &g, &x, &dy),
+            &arithmetic.weight_gradient(&g, &x, &dy),
             &dw,
             depth,
         );

@@ -38,7 +38,7 @@ thread_local! {
 
 /// Computes all positions of `shifts`, which have one group, into `y`, each output channel mapped by its own of `maps`, if
 /// given.
-pub(super) fn run(
+pub(in super::super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
@@ -187,7 +187,7 @@ impl Task<'_> {
                     let target = unsafe { y.part(first, source.len()) };
                     match map {
                         Some(map) => pointwise::map(self.simd, map, source, target),
-                        None => target.copy_from_slice(source),
+                        None => memory::copy_row(source, target),
                     }
                 } else {
                     for (i, &value) in source.iter().enumerate() {

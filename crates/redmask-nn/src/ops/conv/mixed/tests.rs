@@ -5,8 +5,8 @@ use half::bf16;
 use proptest::prelude::*;
 
 use super::super::super::{parity::noise, simd::Simd};
-use super::super::{self as f32_kernels, geometry::Geometry};
-use super::{data_gradient, forward, takes, weight_gradient};
+use super::super::{Arithmetic, geometry::Geometry};
+use super::takes;
 
 fn rounded(values: &[f32]) -> Vec<f32> {
     values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect()
@@ -33,30 +33,31 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
     let w = noise(w_shape.iter().product(), 2);
     let dy = noise(g.output_shape().iter().product(), 3);
     let simd = Simd::current();
+    let (tiles, vectors) = (Arithmetic::Tiles(simd), Arithmetic::Vectors(simd));
     let (rx, rw, rdy) = (rounded(&x), rounded(&w), rounded(&dy));
     let name = format!("{x_shape:?} {w_shape:?} {options:?}");
     compare(
         &format!("{name} forward"),
-        &forward(simd, &g, &x, &w, None),
-        &f32_kernels::forward(simd, &g, &rx, &rw, None),
+        &tiles.forward(&g, &x, &w, None),
+        &vectors.forward(&g, &rx, &rw, None),
         g.inputs * g.window(),
     );
     compare(
         &format!("{name} data"),
-        &data_gradient(simd, &g, &w, &dy),
-        &f32_kernels::data_gradient(simd, &g, &rw, &rdy),
+        &tiles.data_gradient(&g, &w, &dy),
+        &vectors.data_gradient(&g, &rw, &rdy),
         g.outputs * g.window(),
     );
-    let dw = weight_gradient(simd, &g, &x, &dy);
+    let dw = tiles.weight_gradient(&g, &x, &dy);
     compare(
         &format!("{name} weight"),
         &dw,
-        &f32_kernels::weight_gradient::weight_gradient(simd, &g, &rx, &rdy),
+        &vectors.weight_gradient(&g, &rx, &rdy),
         g.batch * g.output[0] * g.output[1],
     );
     assert_eq!(
         dw,
-        weight_gradient(simd, &g, &x, &dy),
+        tiles.weight_gradient(&g, &x, &dy),
         "{name} weight again"
     );
 }
@@ -93,8 +94,9 @@ fn what_lies_in_old_memory_does_not_leak_into_results() {
     // Leaves NaN in every buffer of every thread.
     let weights = vec![f32::NAN; 64 * 64 * 9];
     rayon::broadcast(|_| {
-        forward(Simd::current(), &g, &nan, &weights, None);
-        weight_gradient(Simd::current(), &g, &nan, &nan);
+        let tiles = Arithmetic::Tiles(Simd::current());
+        tiles.forward(&g, &nan, &weights, None);
+        tiles.weight_gradient(&g, &nan, &nan);
     });
     check([2, 5, 11, 7], [3, 5, 3, 3], &options);
     check([3, 33, 5, 5], [35, 33, 3, 3], &options);

@@ -50,7 +50,8 @@ impl Depth {
 }
 
 /// Weights as `[panels][taps][blocks of channels][32 rows][32 channels]`, rounded to bfloat16.
-pub(super) struct TiledWeight {
+#[derive(Debug)]
+pub(in super::super) struct TiledWeight {
     values: Vec<u16>,
     steps: usize,
     pub(super) depth: Depth,
@@ -59,7 +60,12 @@ pub(super) struct TiledWeight {
 
 impl TiledWeight {
     /// Packs the taps of `shifts`, which have one group, out of `weight`, whose window has `window` elements.
-    pub(super) fn new(weight: &[f32], window: usize, shifts: &Shifts, reduce: Reduce) -> Self {
+    pub(in super::super) fn new(
+        weight: &[f32],
+        window: usize,
+        shifts: &Shifts,
+        reduce: Reduce,
+    ) -> Self {
         let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
         let depth = Depth::new(channels);
         let panels = rows.div_ceil(PANEL);

@@ -12,10 +12,8 @@ mod tests;
 
 use std::{cell::RefCell, ops::Range};
 
-use self::{
-    transform::{Lines, POINTS, Points, TILE},
-    weight::TransformedWeight,
-};
+pub(super) use self::weight::TransformedWeight;
+use self::transform::{Lines, POINTS, Points, TILE};
 use super::super::{
     kernel::{
         Blocking, Tile,
@@ -25,10 +23,7 @@ use super::super::{
     scratch::{self, Scratch},
     simd::Simd,
 };
-use super::{
-    geometry::{Shifts, even_part},
-    pack::PackedWeight,
-};
+use super::geometry::{Shifts, even_part};
 
 /// Points of a tile.
 const ALL_POINTS: usize = POINTS * POINTS;
@@ -60,10 +55,19 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Whether these sums are computed faster by minimal filtering.
-pub(super) fn takes(shifts: &Shifts) -> bool {
+/// Whether these sums are computed faster by minimal filtering; `kept` if the windows are transformed already.
+pub(super) fn takes(shifts: &Shifts, kept: bool) -> bool {
     let dense = shifts.groups == 1 && shifts.read_step == [1, 1] && shifts.step == [1, 1];
-    dense && corner(shifts).is_some() && pays(shifts)
+    dense && corner(shifts).is_some() && pays(shifts, kept)
+}
+
+/// The smallest shift of the 3x3 window.
+///
+/// # Panics
+///
+/// If the taps are no such window; [`takes`] has refused them.
+fn window_of(shifts: &Shifts) -> [isize; 2] {
+    corner(shifts).unwrap_or_else(|| unreachable!("the caller asked whether these sums are taken"))
 }
 
 /// The smallest shift of a 3x3 window of neighbours; `None` if the taps are no such window.
@@ -77,13 +81,14 @@ fn corner(shifts: &Shifts) -> Option<[isize; 2]> {
 }
 
 /// Whether the products that are saved outweigh the transforms: by sizes alone, so that the numbers are the same everywhere.
-fn pays(shifts: &Shifts) -> bool {
+fn pays(shifts: &Shifts, kept: bool) -> bool {
     let [high, wide] = shifts.grid.map(|size| size.div_ceil(TILE));
     let tiles = (shifts.batch * high * (wide + 1)) as f64;
     let (inputs, outputs) = (shifts.inputs as f64, shifts.outputs as f64);
     let direct = 9.0 * (shifts.batch * shifts.positions()) as f64 * inputs * outputs;
     let of_a_tile = PRODUCT * inputs * outputs + INPUT * inputs + OUTPUT * outputs;
-    (ALL_POINTS as f64) * (tiles * of_a_tile + WINDOW * inputs * outputs) < direct
+    let window = if kept { KEPT_WINDOW } else { WINDOW };
+    (ALL_POINTS as f64) * (tiles * of_a_tile + window * inputs * outputs) < direct
 }
 
 /// What an element of each kind costs, in products of shifted reads. Fitted to `cargo bench -p redmask-nn --bench layers` with
@@ -92,24 +97,23 @@ const PRODUCT: f64 = 1.3;
 const INPUT: f64 = 40.0;
 const OUTPUT: f64 = 30.0;
 const WINDOW: f64 = 90.0;
+/// Reading it from memory.
+const KEPT_WINDOW: f64 = 20.0;
 
 /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
 ///
 /// # Panics
 ///
-/// If [`takes`] refuses these sums.
+/// If the taps are not a 3x3 window of neighbours.
 pub(super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
-    weight: &PackedWeight,
+    weight: &TransformedWeight,
     maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
-    let Some(corner) = corner(shifts) else {
-        unreachable!("the caller asked whether these sums are taken");
-    };
-    let weight = TransformedWeight::new(simd, shifts, corner, weight);
+    let corner = window_of(shifts);
     let Blocking { lanes, vectors, .. } = simd.blocking();
     let [high, wide] = shifts.grid.map(|size| size.div_ceil(TILE));
     let (rows, threads) = (shifts.batch * high, rayon::current_num_threads());
@@ -126,7 +130,7 @@ pub(super) fn run(
             shifts,
             corner,
             x,
-            weight: &weight,
+            weight,
             maps,
             rows: even_part(rows, parts, part),
             high,
@@ -262,8 +266,8 @@ impl Task<'_> {
                 for (line, r) in lines.clone().zip(0_usize..) {
                     let read = (top + r).checked_add_signed(self.corner[0]);
                     if let Some(read) = read.filter(|&read| read < height) {
-                        image[line * columns..][inside.clone()]
-                            .copy_from_slice(&plane[read * width + start..][..inside.len()]);
+                        let source = &plane[read * width + start..][..inside.len()];
+                        memory::copy_row(source, &mut image[line * columns..][inside.clone()]);
                     }
                 }
             }
@@ -306,7 +310,7 @@ impl Task<'_> {
                     let target = unsafe { y.part(line * width, width) };
                     match map {
                         Some(map) => pointwise::map(self.simd, map, results, target),
-                        None => target.copy_from_slice(results),
+                        None => memory::copy_row(results, target),
                     }
                 }
             }

@@ -8,7 +8,7 @@ use super::super::{
     pack::{PackedWeight, Reduce},
     shifted,
 };
-use super::{corner, run};
+use super::{TransformedWeight, corner, run};
 
 /// The results of minimal filtering, of shifted reads, and sums in f64.
 fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -> [Vec<f64>; 3] {
@@ -19,9 +19,10 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     let x = noise(x_shape.iter().product(), 5);
     let w = noise(w_shape.iter().product(), 6);
     let packed = PackedWeight::new(&w, 9, &shifts, Reduce::Inputs, simd);
+    let transformed = TransformedWeight::new(simd, &shifts, &packed);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
-    let filtered = unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &packed, None, y)) };
+    let filtered = unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
     // SAFETY: as above.
     let shifted =
         unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, &x, &packed, None, y)) };

@@ -8,23 +8,24 @@ use super::super::{
     geometry::Shifts,
     pack::PackedWeight,
 };
-use super::{ALL_POINTS, transform};
+use super::{ALL_POINTS, transform, window_of};
 
 /// Weights as `[36][blocks][inputs][mr]`.
-pub(super) struct TransformedWeight {
+#[derive(Debug)]
+pub(in super::super) struct TransformedWeight {
     values: Vec<f32>,
     blocks: usize,
     panel: usize,
 }
 
 impl TransformedWeight {
-    /// Transforms packed weights whose taps are the 3x3 window with this smallest shift.
-    pub(super) fn new(
-        simd: Simd,
-        shifts: &Shifts,
-        corner: [isize; 2],
-        weight: &PackedWeight,
-    ) -> Self {
+    /// Transforms packed weights.
+    ///
+    /// # Panics
+    ///
+    /// If the taps are not a 3x3 window of neighbours.
+    pub(in super::super) fn new(simd: Simd, shifts: &Shifts, weight: &PackedWeight) -> Self {
+        let corner = window_of(shifts);
         let mr = simd.blocking().mr;
         let (blocks, panel) = (weight.blocks(), shifts.inputs * mr);
         let mut taps = [0; 9];

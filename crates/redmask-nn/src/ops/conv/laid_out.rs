@@ -1,0 +1,181 @@
+//! Weights as the kernels read them, and where those of a network that does not change are kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use burn::backend::flex::FlexTensor;
+
+#[cfg(target_arch = "x86_64")]
+use super::mixed;
+use super::{
+    super::{Precision, flex::values, kernel::pointwise::Affine, memory::Shared, simd::Simd},
+    Arithmetic, depthwise,
+    geometry::{Geometry, Shifts},
+    pack::{PackedWeight, Reduce},
+    shifted,
+    winograd::{self, TransformedWeight},
+};
+
+/// How the convolutions of a pass are computed.
+#[derive(Debug, Clone, Default)]
+pub struct Computation {
+    /// Of the products, in both passes, on CPUs that can; a pass has asked with [`Precision::checked`].
+    pub precision: Precision,
+    /// Where a pass without gradients keeps the weights that it has laid out, for the next one.
+    pub kept: Option<KeptWeights>,
+}
+
+impl Computation {
+    /// The same, with weights laid out anew: where they change from pass to pass, keeping them would cost a copy each time.
+    pub(in super::super) fn anew(self) -> Self {
+        Self { kept: None, ..self }
+    }
+}
+
+impl From<Precision> for Computation {
+    fn from(precision: Precision) -> Self {
+        Self {
+            precision,
+            kept: None,
+        }
+    }
+}
+
+/// Laid-out weights of a network that does not change, shared by its evaluation passes. It holds on to the weights it has
+/// seen; make a new one for a changed network and drop it with the network.
+///
+/// A kept weight costs its own size again, half of it in bfloat16, four times it where minimal filtering is used. Laid out
+/// once, weights of few positions are filtered too, so results differ in their last digits from a pass without.
+#[derive(Debug, Clone, Default)]
+pub struct KeptWeights(Arc<Mutex<HashMap<Key, Kept>>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    /// Where the weight lies. No other weight comes to lie there as long as this one is held.
+    address: usize,
+    shape: [usize; 4],
+    groups: usize,
+    algorithm: Algorithm,
+    simd: Simd,
+}
+
+#[derive(Debug)]
+struct Kept {
+    _weight: FlexTensor,
+    laid_out: Arc<LaidOut>,
+}
+
+impl KeptWeights {
+    /// The weight as `algorithm` reads it in a forward pass.
+    pub(super) fn get(
+        &self,
+        simd: Simd,
+        g: &Geometry,
+        algorithm: Algorithm,
+        weight: &FlexTensor,
+        shifts: &Shifts,
+    ) -> Arc<LaidOut> {
+        let key = Key {
+            address: values(weight).as_ptr().addr(),
+            shape: g.weight_shape(),
+            groups: g.groups,
+            algorithm,
+            simd,
+        };
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept().get(&key) {
+            return Arc::clone(&kept.laid_out);
+        }
+        let laid_out = LaidOut::new(
+            simd,
+            algorithm,
+            values(weight),
+            g.window(),
+            shifts,
+            Reduce::Inputs,
+        );
+        let laid_out = Arc::new(laid_out);
+        let entry = Kept {
+            _weight: weight.clone(),
+            laid_out: Arc::clone(&laid_out),
+        };
+        kept().insert(key, entry);
+        laid_out
+    }
+}
+
+/// The algorithms for sums over shifted reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Algorithm {
+    Depthwise,
+    Filtered,
+    Shifted,
+    #[cfg(target_arch = "x86_64")]
+    Tiled,
+}
+
+impl Algorithm {
+    /// The faster one for these sizes; `kept` if the weights are laid out already.
+    pub(super) fn choose(arithmetic: Arithmetic, shifts: &Shifts, kept: bool) -> Self {
+        match arithmetic {
+            #[cfg(target_arch = "x86_64")]
+            Arithmetic::Tiles(_) => Self::Tiled,
+            Arithmetic::Vectors(_) if depthwise::takes(shifts) => Self::Depthwise,
+            Arithmetic::Vectors(_) if winograd::takes(shifts, kept) => Self::Filtered,
+            Arithmetic::Vectors(_) => Self::Shifted,
+        }
+    }
+}
+
+/// Weights as one algorithm reads them.
+#[derive(Debug)]
+pub(super) enum LaidOut {
+    Depthwise(PackedWeight),
+    Filtered(TransformedWeight),
+    Shifted(PackedWeight),
+    #[cfg(target_arch = "x86_64")]
+    Tiled(mixed::TiledWeight),
+}
+
+impl LaidOut {
+    /// Lays the taps of `shifts` out, of `weight` whose window has `window` elements.
+    pub(super) fn new(
+        simd: Simd,
+        algorithm: Algorithm,
+        weight: &[f32],
+        window: usize,
+        shifts: &Shifts,
+        reduce: Reduce,
+    ) -> Self {
+        let packed = || PackedWeight::new(weight, window, shifts, reduce, simd);
+        match algorithm {
+            Algorithm::Depthwise => Self::Depthwise(packed()),
+            Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, &packed())),
+            Algorithm::Shifted => Self::Shifted(packed()),
+            #[cfg(target_arch = "x86_64")]
+            Algorithm::Tiled => {
+                Self::Tiled(mixed::TiledWeight::new(weight, window, shifts, reduce))
+            }
+        }
+    }
+
+    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
+    pub(super) fn sums(
+        &self,
+        simd: Simd,
+        shifts: &Shifts,
+        x: &[f32],
+        maps: Option<&[Affine]>,
+        y: Shared<'_, f32>,
+    ) {
+        match self {
+            Self::Depthwise(weight) => depthwise::run(simd, shifts, x, weight, maps, y),
+            Self::Filtered(weight) => winograd::run(simd, shifts, x, weight, maps, y),
+            Self::Shifted(weight) => shifted::run(simd, shifts, x, weight, maps, y),
+            #[cfg(target_arch = "x86_64")]
+            Self::Tiled(weight) => mixed::run(simd, shifts, x, weight, maps, y),
+        }
+    }
+}
