@@ -13,7 +13,7 @@ use super::super::{
 use super::{
     geometry::{Shifts, even_part},
     layout::Halo,
-    pack::PackedWeight,
+    weight::Weight,
 };
 
 /// Positions summed at once: two vectors of the widest path.
@@ -45,7 +45,7 @@ pub(super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
-    weight: &PackedWeight,
+    weight: Weight<'_>,
     maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
@@ -59,7 +59,6 @@ pub(super) fn run(
     let offsets: Vec<usize> = (shifts.taps.iter())
         .map(|tap| halo.offset(tap.shift, rows))
         .collect();
-    let mr = simd.blocking().mr;
     // All rows in one run, the padding between them included and dropped.
     let width = ((rows - 1) * halo.pitch + columns).next_multiple_of(AT_ONCE);
     let tasks = planes.min((planes * positions).div_ceil(TASK));
@@ -70,9 +69,9 @@ pub(super) fn run(
             let mut factors = vec![0.0; offsets.len()];
             for plane in even_part(planes, tasks, task) {
                 let channel = plane % shifts.groups;
-                let panel = weight.panel(channel, 0, 0).iter().step_by(mr);
-                for (factor, &value) in factors.iter_mut().zip(panel) {
-                    *factor = value;
+                let window = weight.from(shifts, channel, 0, 0);
+                for (factor, tap) in factors.iter_mut().zip(&shifts.taps) {
+                    *factor = window[tap.element];
                 }
                 let image = &x[plane * area..][..area];
                 halo.copy(image, shifts.input, 0..rows, source);

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::ops::ConvOptions;
 
+use super::weight::{Reduce, Weight};
+
 /// The sizes of one convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Geometry {
@@ -84,6 +86,15 @@ impl Geometry {
             self.kernel[0],
             self.kernel[1],
         ]
+    }
+
+    /// The weight `[out, in / groups, kh, kw]`, to be read along `reduce`.
+    pub(super) fn view<'a>(&self, values: &'a [f32], reduce: Reduce) -> Weight<'a> {
+        Weight {
+            values,
+            window: self.window(),
+            reduce,
+        }
     }
 
     /// Elements of the kernel window.

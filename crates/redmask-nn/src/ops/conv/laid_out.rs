@@ -13,8 +13,8 @@ use super::{
     super::{Precision, flex::values, kernel::pointwise::Affine, memory::Shared, simd::Simd},
     Arithmetic, depthwise,
     geometry::{Geometry, Shifts},
-    pack::{PackedWeight, Reduce},
     shifted,
+    weight::{Reduce, Weight},
     winograd::{self, TransformedWeight},
 };
 
@@ -46,8 +46,9 @@ impl From<Precision> for Computation {
 /// Laid-out weights of a network that does not change, shared by its evaluation passes. It holds on to the weights it has
 /// seen; make a new one for a changed network and drop it with the network.
 ///
-/// A kept weight costs its own size again, half of it in bfloat16, four times it where minimal filtering is used. Laid out
-/// once, weights of few positions are filtered too, so results differ in their last digits from a pass without.
+/// A kept weight costs half of its size again in bfloat16, four times its size where minimal filtering is used, and nothing
+/// elsewhere. Laid out once, weights of few positions are filtered too, so results differ in their last digits from a pass
+/// without.
 #[derive(Debug, Clone, Default)]
 pub struct KeptWeights(Arc<Mutex<HashMap<Key, Kept>>>);
 
@@ -56,7 +57,6 @@ struct Key {
     /// Where the weight lies. No other weight comes to lie there as long as this one is held.
     address: usize,
     shape: [usize; 4],
-    groups: usize,
     algorithm: Algorithm,
     simd: Simd,
 }
@@ -77,10 +77,13 @@ impl KeptWeights {
         weight: &FlexTensor,
         shifts: &Shifts,
     ) -> Arc<LaidOut> {
+        let view = g.view(values(weight), Reduce::Inputs);
+        if algorithm == Algorithm::AsItLies {
+            return Arc::new(LaidOut::AsItLies);
+        }
         let key = Key {
-            address: values(weight).as_ptr().addr(),
+            address: view.values.as_ptr().addr(),
             shape: g.weight_shape(),
-            groups: g.groups,
             algorithm,
             simd,
         };
@@ -88,15 +91,7 @@ impl KeptWeights {
         if let Some(kept) = kept().get(&key) {
             return Arc::clone(&kept.laid_out);
         }
-        let laid_out = LaidOut::new(
-            simd,
-            algorithm,
-            values(weight),
-            g.window(),
-            shifts,
-            Reduce::Inputs,
-        );
-        let laid_out = Arc::new(laid_out);
+        let laid_out = Arc::new(LaidOut::new(simd, algorithm, view, shifts));
         let entry = Kept {
             _weight: weight.clone(),
             laid_out: Arc::clone(&laid_out),
@@ -106,12 +101,11 @@ impl KeptWeights {
     }
 }
 
-/// The algorithms for sums over shifted reads.
+/// The algorithms for sums over shifted reads, by what they make of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Algorithm {
-    Depthwise,
+    AsItLies,
     Filtered,
-    Shifted,
     #[cfg(target_arch = "x86_64")]
     Tiled,
 }
@@ -122,58 +116,54 @@ impl Algorithm {
         match arithmetic {
             #[cfg(target_arch = "x86_64")]
             Arithmetic::Tiles(_) => Self::Tiled,
-            Arithmetic::Vectors(_) if depthwise::takes(shifts) => Self::Depthwise,
             Arithmetic::Vectors(_) if winograd::takes(shifts, kept) => Self::Filtered,
-            Arithmetic::Vectors(_) => Self::Shifted,
+            Arithmetic::Vectors(_) => Self::AsItLies,
         }
     }
 }
 
-/// Weights as one algorithm reads them.
+/// What an algorithm makes of a weight.
 #[derive(Debug)]
 pub(super) enum LaidOut {
-    Depthwise(PackedWeight),
+    AsItLies,
     Filtered(TransformedWeight),
-    Shifted(PackedWeight),
     #[cfg(target_arch = "x86_64")]
     Tiled(mixed::TiledWeight),
 }
 
 impl LaidOut {
-    /// Lays the taps of `shifts` out, of `weight` whose window has `window` elements.
+    /// Lays the taps of `shifts` out.
     pub(super) fn new(
         simd: Simd,
         algorithm: Algorithm,
-        weight: &[f32],
-        window: usize,
+        weight: Weight<'_>,
         shifts: &Shifts,
-        reduce: Reduce,
     ) -> Self {
-        let packed = || PackedWeight::new(weight, window, shifts, reduce, simd);
         match algorithm {
-            Algorithm::Depthwise => Self::Depthwise(packed()),
-            Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, &packed())),
-            Algorithm::Shifted => Self::Shifted(packed()),
+            Algorithm::AsItLies => Self::AsItLies,
+            Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, weight)),
             #[cfg(target_arch = "x86_64")]
-            Algorithm::Tiled => {
-                Self::Tiled(mixed::TiledWeight::new(weight, window, shifts, reduce))
-            }
+            Algorithm::Tiled => Self::Tiled(mixed::TiledWeight::new(weight, shifts)),
         }
     }
 
-    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
+    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given. `weight` is
+    /// what was laid out.
     pub(super) fn sums(
         &self,
         simd: Simd,
         shifts: &Shifts,
         x: &[f32],
+        weight: Weight<'_>,
         maps: Option<&[Affine]>,
         y: Shared<'_, f32>,
     ) {
         match self {
-            Self::Depthwise(weight) => depthwise::run(simd, shifts, x, weight, maps, y),
+            Self::AsItLies if depthwise::takes(shifts) => {
+                depthwise::run(simd, shifts, x, weight, maps, y);
+            }
+            Self::AsItLies => shifted::run(simd, shifts, x, weight, maps, y),
             Self::Filtered(weight) => winograd::run(simd, shifts, x, weight, maps, y),
-            Self::Shifted(weight) => shifted::run(simd, shifts, x, weight, maps, y),
             #[cfg(target_arch = "x86_64")]
             Self::Tiled(weight) => mixed::run(simd, shifts, x, weight, maps, y),
         }

@@ -11,6 +11,7 @@ mod mixed;
 mod pack;
 mod shifted;
 mod transpose;
+mod weight;
 mod weight_gradient;
 mod winograd;
 
@@ -30,7 +31,7 @@ pub(super) use self::geometry::Geometry;
 use self::{
     geometry::Shifts,
     laid_out::{Algorithm, LaidOut},
-    pack::Reduce,
+    weight::{Reduce, Weight},
     weight_gradient::weight_gradient,
 };
 use super::{
@@ -39,7 +40,7 @@ use super::{
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
     kernel::pointwise::Affine,
-    memory,
+    memory::{self, Shared},
     simd::Simd,
 };
 
@@ -213,17 +214,26 @@ impl Arithmetic {
         }
     }
 
-    /// The weights of `shifts`, laid out for the faster algorithm.
-    fn lay_out(self, g: &Geometry, shifts: &Shifts, weight: &[f32], reduce: Reduce) -> LaidOut {
+    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
+    fn sums(
+        self,
+        shifts: &Shifts,
+        x: &[f32],
+        weight: Weight<'_>,
+        maps: Option<&[Affine]>,
+        y: Shared<'_, f32>,
+    ) {
         let algorithm = Algorithm::choose(self, shifts, false);
-        LaidOut::new(self.simd(), algorithm, weight, g.window(), shifts, reduce)
+        let laid_out = LaidOut::new(self.simd(), algorithm, weight, shifts);
+        laid_out.sums(self.simd(), shifts, x, weight, maps, y);
     }
 
     /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
     fn forward(self, g: &Geometry, x: &[f32], weight: &[f32], maps: Option<&[Affine]>) -> Vec<f32> {
-        let shifts = g.forward_shifts();
-        let weight = self.lay_out(g, &shifts, weight, Reduce::Inputs);
-        output(self.simd(), g, &shifts, x, &weight, maps)
+        let (shifts, weight) = (g.forward_shifts(), g.view(weight, Reduce::Inputs));
+        let len = g.output_shape().iter().product();
+        // SAFETY: the grid of a forward pass is the whole output.
+        unsafe { memory::filled(len, |y| self.sums(&shifts, x, weight, maps, y)) }
     }
 
     /// [`Self::forward`] with weights that are kept.
@@ -235,21 +245,24 @@ impl Arithmetic {
         maps: Option<&[Affine]>,
         kept: &KeptWeights,
     ) -> Vec<f32> {
-        let shifts = g.forward_shifts();
+        let (simd, shifts) = (self.simd(), g.forward_shifts());
         let algorithm = Algorithm::choose(self, &shifts, true);
-        let weight = kept.get(self.simd(), g, algorithm, weight, &shifts);
-        output(self.simd(), g, &shifts, x, &weight, maps)
+        let laid_out = kept.get(simd, g, algorithm, weight, &shifts);
+        let weight = g.view(values(weight), Reduce::Inputs);
+        let len = g.output_shape().iter().product();
+        // SAFETY: the grid of a forward pass is the whole output.
+        unsafe { memory::filled(len, |y| laid_out.sums(simd, &shifts, x, weight, maps, y)) }
     }
 
     /// The gradient of the input `[n, c, h, w]`, given that of the output.
     fn data_gradient(self, g: &Geometry, weight: &[f32], dy: &[f32]) -> Vec<f32> {
+        let weight = g.view(weight, Reduce::Outputs);
         let len = g.input_shape().iter().product();
         // SAFETY: the grids of the residues cover the input.
         unsafe {
             memory::filled(len, |dx| {
                 for shifts in g.data_gradient_shifts() {
-                    let weight = self.lay_out(g, &shifts, weight, Reduce::Outputs);
-                    weight.sums(self.simd(), &shifts, dy, None, dx);
+                    self.sums(&shifts, dy, weight, None, dx);
                 }
             })
         }
@@ -263,18 +276,4 @@ impl Arithmetic {
             Self::Tiles(simd) => mixed::weight_gradient(simd, g, x, dy),
         }
     }
-}
-
-/// The output of a forward pass.
-fn output(
-    simd: Simd,
-    g: &Geometry,
-    shifts: &Shifts,
-    x: &[f32],
-    weight: &LaidOut,
-    maps: Option<&[Affine]>,
-) -> Vec<f32> {
-    let len = g.output_shape().iter().product();
-    // SAFETY: the grid of a forward pass is the whole output.
-    unsafe { memory::filled(len, |y| weight.sums(simd, shifts, x, maps, y)) }
 }

@@ -4,16 +4,8 @@ use super::super::{memory, simd::Simd};
 use super::{
     geometry::{Shifts, even_part},
     transpose::transpose,
+    weight::{Reduce, Weight},
 };
-
-/// Which of the two channel axes of a weight `[out, in, kh, kw]` is summed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reduce {
-    /// The input channels: a forward pass.
-    Inputs,
-    /// The output channels: a data gradient.
-    Outputs,
-}
 
 /// Weights as `[groups][blocks][depth][mr]`, depth running over channels and, inside, taps.
 #[derive(Debug)]
@@ -25,24 +17,14 @@ pub(super) struct PackedWeight {
 }
 
 impl PackedWeight {
-    /// Packs the taps of `shifts` out of `weight`, whose window has `window` elements.
-    pub(super) fn new(
-        weight: &[f32],
-        window: usize,
-        shifts: &Shifts,
-        reduce: Reduce,
-        simd: Simd,
-    ) -> Self {
+    /// Packs the taps of `shifts`.
+    pub(super) fn new(simd: Simd, weight: Weight<'_>, shifts: &Shifts) -> Self {
+        let Weight { window, reduce, .. } = weight;
         let mr = simd.blocking().mr;
         let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
         let blocks = rows.div_ceil(mr);
         let depth = channels * taps;
-        // Distances in `weight` of two rows of the product and of two summed channels.
-        let (row_step, channel_step) = match reduce {
-            Reduce::Inputs => (channels * window, window),
-            Reduce::Outputs => (window, rows * window),
-        };
-        let group_step = rows * channels * window;
+        let [row_step, channel_step] = weight.steps(shifts);
         let panel = depth * mr;
         let elements: Vec<usize> = shifts.taps.iter().map(|tap| tap.element).collect();
         let all_taps = elements.iter().copied().eq(0..window);
@@ -50,7 +32,7 @@ impl PackedWeight {
             let (group, block) = (index / blocks, index % blocks);
             let first = block * mr;
             let valid = mr.min(rows - first);
-            let source = &weight[group * group_step + first * row_step..];
+            let source = weight.from(shifts, group, first, 0);
             if valid < mr {
                 panel.fill(0.0);
             }

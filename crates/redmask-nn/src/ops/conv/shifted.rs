@@ -15,7 +15,7 @@ use super::{
     columns::ColumnReads,
     geometry::{Shifts, even_part},
     layout::{Halo, Layout},
-    pack::PackedWeight,
+    weight::Weight,
 };
 
 /// Products summed before a tile of results is stored: the columns of that depth stay in the first-level cache.
@@ -31,6 +31,7 @@ struct Buffers {
     gathered: Scratch,
     sums: Scratch,
     offsets: Vec<u32>,
+    factors: Vec<u32>,
     reads: ColumnReads,
 }
 
@@ -43,11 +44,12 @@ pub(super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
-    weight: &PackedWeight,
+    weight: Weight<'_>,
     maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
-    let Blocking { lanes, vectors, .. } = simd.blocking();
+    let Blocking { lanes, mr, vectors } = simd.blocking();
+    let blocks = shifts.outputs.div_ceil(mr);
     let (positions, threads) = (shifts.positions(), rayon::current_num_threads());
     if shifts.batch * positions == 0 {
         return;
@@ -72,13 +74,13 @@ pub(super) fn run(
             .min(units);
     }
     // Too few positions for all threads: split the output channels as well.
-    let halves = (threads / (parts * per_set)).clamp(1, weight.blocks());
+    let halves = (threads / (parts * per_set)).clamp(1, blocks);
     memory::parallel(per_set * parts * halves, |task| {
         let (set, rest) = (task / (parts * halves), task % (parts * halves));
         let (sample, group) = (set / shifts.groups, set % shifts.groups);
         let (part, half) = (rest / halves, rest % halves);
         let range = even_part(units, parts, part);
-        let blocks = even_part(weight.blocks(), halves, half);
+        let blocks = even_part(blocks, halves, half);
         let (first, count) = (sample * positions + range.start * unit, range.len() * unit);
         let task = Task {
             simd,
@@ -104,7 +106,7 @@ struct Task<'a> {
     layout: Layout,
     halo: Halo,
     x: &'a [f32],
-    weight: &'a PackedWeight,
+    weight: Weight<'a>,
     maps: Option<&'a [Affine]>,
     group: usize,
     first: usize,
@@ -125,9 +127,15 @@ impl Task<'_> {
             gathered,
             sums,
             offsets,
+            factors,
             reads,
         } = buffers;
         self.point(channels_at_once, offsets);
+        let [a_row_step, channel_step] = self.weight.steps(self.shifts);
+        factors.clear();
+        factors.extend((0..channels_at_once).flat_map(|c| {
+            (self.shifts.taps.iter()).map(move |tap| (c * channel_step + tap.element) as u32)
+        }));
         if self.layout == Layout::Columns {
             reads.prepare(self.shifts, self.first, self.count, width);
         }
@@ -157,8 +165,10 @@ impl Task<'_> {
                         depth,
                         a: self
                             .weight
-                            .panel(self.group, block, channel * taps)
+                            .from(self.shifts, self.group, block * mr, channel)
                             .as_ptr(),
+                        a_offsets: factors.as_ptr(),
+                        a_row_step,
                         b: source[vectors.start * lanes..].as_ptr(),
                         offsets: offsets.as_ptr(),
                         // SAFETY: inside of the results, which have `mr` (in place: `rows`) rows a block.
@@ -166,9 +176,9 @@ impl Task<'_> {
                         ldc,
                         accumulate: channel > 0,
                     };
-                    // SAFETY: the panel holds the depth from this channel on; each offset leaves `width`
-                    // elements of `source`.
-                    unsafe { self.simd.kernel(rows, vectors.len())(&tile) };
+                    // SAFETY: the weight holds these rows, channels and taps; each offset leaves `width` elements of
+                    // `source`.
+                    unsafe { self.simd.kernel_in_rows(rows, vectors.len())(&tile) };
                 }
             }
         }

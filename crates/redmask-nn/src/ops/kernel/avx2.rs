@@ -10,24 +10,27 @@ const MR: usize = 4;
 const LANES: usize = 8;
 
 macro_rules! row {
-    ($rows:literal) => {
+    ($rows:literal, $packed:literal) => {
         [
-            tile::<$rows, 1> as Kernel,
-            tile::<$rows, 2>,
-            tile::<$rows, 3>,
+            tile::<$rows, 1, $packed> as Kernel,
+            tile::<$rows, 2, $packed>,
+            tile::<$rows, 3, $packed>,
         ]
     };
 }
 
-/// By rows less one and vectors less one.
-pub(super) const KERNELS: [[Kernel; 3]; MR] = [row!(1), row!(2), row!(3), row!(4)];
+/// For packed factors: by rows less one and vectors less one.
+pub(super) const PACKED: [[Kernel; 3]; MR] = [row!(1, true), row!(2, true), row!(3, true), row!(4, true)];
+
+/// For factors in rows: likewise.
+pub(super) const IN_ROWS: [[Kernel; 3]; MR] = [row!(1, false), row!(2, false), row!(3, false), row!(4, false)];
 
 /// # Safety
 ///
 /// See [`Kernel`].
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile<const M: usize, const V: usize>(t: &Tile) {
-    // SAFETY: the caller vouches for the extents of `a`, `b`, `offsets` and `c`; loads are unaligned.
+unsafe fn tile<const M: usize, const V: usize, const PACKED: bool>(t: &Tile) {
+    // SAFETY: the caller vouches for the extents of `a`, `b`, their offsets and `c`; loads are unaligned.
     unsafe {
         let mut sums = [[_mm256_setzero_ps(); V]; M];
         if t.accumulate {
@@ -37,20 +40,24 @@ unsafe fn tile<const M: usize, const V: usize>(t: &Tile) {
                 }
             }
         }
-        let mut a = t.a;
+        let row_step = if PACKED { 1 } else { t.a_row_step };
         for k in 0..t.depth {
+            let a = t.a.add(if PACKED {
+                k * MR
+            } else {
+                *t.a_offsets.add(k) as usize
+            });
             let b = t.b.add(*t.offsets.add(k) as usize);
             let mut columns = [_mm256_setzero_ps(); V];
             for (v, column) in columns.iter_mut().enumerate() {
                 *column = _mm256_loadu_ps(b.add(v * LANES));
             }
             for (m, row) in sums.iter_mut().enumerate() {
-                let factor = _mm256_set1_ps(*a.add(m));
+                let factor = _mm256_set1_ps(*a.add(m * row_step));
                 for (sum, &column) in row.iter_mut().zip(&columns) {
                     *sum = _mm256_fmadd_ps(factor, column, *sum);
                 }
             }
-            a = a.add(MR);
         }
         for (m, row) in sums.iter().enumerate() {
             for (v, &sum) in row.iter().enumerate() {

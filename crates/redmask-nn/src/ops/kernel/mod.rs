@@ -1,8 +1,9 @@
 //! The micro-kernel under every convolution, in one version per instruction set.
 //!
-//! It multiplies a packed panel of `mr` rows with a window of up to `vectors` vectors of columns and keeps
+//! It multiplies up to `mr` rows of factors with a window of up to `vectors` vectors of columns and keeps
 //! the products in registers: `c[m][j] (+)= sum_k a[k][m] * b[offset[k] + j]`. The offsets are what makes it
-//! a convolution kernel: a row of `b` may lie anywhere, so a shifted view of an image costs no copy.
+//! a convolution kernel: a row of `b` may lie anywhere, so a shifted view of an image costs no copy. Factors come as a packed
+//! panel or lie in rows as they are: packing pays only for factors that are read again and again.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod amx;
@@ -27,8 +28,12 @@ use super::simd::Simd;
 pub(super) struct Tile {
     /// Number of products to sum.
     pub(super) depth: usize,
-    /// The packed panel `[depth][mr]`.
+    /// The packed panel `[depth][mr]`, or for factors in rows what `a_offsets` count from, in elements.
     pub(super) a: *const f32,
+    /// For factors in rows: `depth` offsets of the first row's factors.
+    pub(super) a_offsets: *const u32,
+    /// For factors in rows: the distance of two rows, in elements.
+    pub(super) a_row_step: usize,
     /// What `offsets` count from, in elements.
     pub(super) b: *const f32,
     /// `depth` offsets of rows of `b`.
@@ -45,7 +50,7 @@ pub(super) struct Tile {
 ///
 /// # Safety
 ///
-/// The CPU has the instruction set; `a`, `offsets` and `c` are valid for the extents named in [`Tile`], every
+/// The CPU has the instruction set; `a`, the offsets and `c` are valid for the extents named in [`Tile`], every
 /// row of `b` for `vectors * lanes` elements from its offset, and nobody else touches that part of `c`.
 pub(super) type Kernel = unsafe fn(&Tile);
 
@@ -82,20 +87,33 @@ impl Simd {
         }
     }
 
-    /// The kernel for `rows` of a panel and `vectors` of columns.
+    /// The kernel for `rows` of a packed panel and `vectors` of columns.
     ///
     /// # Panics
     ///
     /// If either exceeds the path's [`Blocking`] or is zero.
     pub(super) fn kernel(self, rows: usize, vectors: usize) -> Kernel {
         match self {
-            Self::Portable => portable::KERNELS[rows - 1][vectors - 1],
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::KERNELS[rows - 1][vectors - 1],
+            Self::Avx2 => avx2::PACKED[rows - 1][vectors - 1],
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::KERNELS[rows - 1][vectors - 1],
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => portable::KERNELS[rows - 1][vectors - 1],
+            Self::Avx512 => avx512::PACKED[rows - 1][vectors - 1],
+            _ => portable::PACKED[rows - 1][vectors - 1],
+        }
+    }
+
+    /// The kernel for factors in `rows` and `vectors` of columns.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::kernel`].
+    pub(super) fn kernel_in_rows(self, rows: usize, vectors: usize) -> Kernel {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::IN_ROWS[rows - 1][vectors - 1],
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::IN_ROWS[rows - 1][vectors - 1],
+            _ => portable::IN_ROWS[rows - 1][vectors - 1],
         }
     }
 }
@@ -116,22 +134,36 @@ mod tests {
             let a: Vec<f32> = (0..depth * mr).map(value).collect();
             let b: Vec<f32> = (0..500).map(|i| value(i + 7777)).collect();
             let offsets: Vec<u32> = (0..depth as u32).map(|k| (k * 29) % 400).collect();
+            // The same factors as rows, 5 floats between the first elements of two columns of factors.
+            let a_row_step = depth * 5 + 2;
+            let mut a_in_rows = vec![f32::NAN; mr * a_row_step];
+            for (i, &factor) in a.iter().enumerate() {
+                a_in_rows[i % mr * a_row_step + i / mr * 5] = factor;
+            }
+            let a_offsets: Vec<u32> = (0..depth as u32).map(|k| k * 5).collect();
             for rows in 1..=mr {
                 for vectors in 1..=vectors {
-                    for accumulate in [false, true] {
+                    for (accumulate, in_rows) in [(false, false), (true, false), (false, true), (true, true)] {
                         let ldc = vectors * lanes + 3;
                         let mut c = vec![0.5_f32; mr * ldc];
                         let tile = Tile {
                             depth,
-                            a: a.as_ptr(),
+                            a: if in_rows { &a_in_rows } else { &a }.as_ptr(),
+                            a_offsets: a_offsets.as_ptr(),
+                            a_row_step,
                             b: b.as_ptr(),
                             offsets: offsets.as_ptr(),
                             c: c.as_mut_ptr(),
                             ldc,
                             accumulate,
                         };
+                        let kernel = if in_rows {
+                            simd.kernel_in_rows(rows, vectors)
+                        } else {
+                            simd.kernel(rows, vectors)
+                        };
                         // SAFETY: the path is available, offsets + 48 stay below 500, c holds mr rows.
-                        unsafe { simd.kernel(rows, vectors)(&tile) };
+                        unsafe { kernel(&tile) };
                         for (i, &got) in c.iter().enumerate() {
                             let (m, j) = (i / ldc, i % ldc);
                             let start = if accumulate { 0.5 } else { 0.0 };

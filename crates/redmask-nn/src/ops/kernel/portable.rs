@@ -6,19 +6,25 @@ const MR: usize = 4;
 const LANES: usize = 8;
 
 macro_rules! row {
-    ($rows:literal) => {
-        [tile::<$rows, LANES> as Kernel, tile::<$rows, { 2 * LANES }>]
+    ($rows:literal, $packed:literal) => {
+        [
+            tile::<$rows, LANES, $packed> as Kernel,
+            tile::<$rows, { 2 * LANES }, $packed>,
+        ]
     };
 }
 
-/// By rows less one and vectors less one.
-pub(super) const KERNELS: [[Kernel; 2]; MR] = [row!(1), row!(2), row!(3), row!(4)];
+/// For packed factors: by rows less one and vectors less one.
+pub(super) const PACKED: [[Kernel; 2]; MR] = [row!(1, true), row!(2, true), row!(3, true), row!(4, true)];
+
+/// For factors in rows: likewise.
+pub(super) const IN_ROWS: [[Kernel; 2]; MR] = [row!(1, false), row!(2, false), row!(3, false), row!(4, false)];
 
 /// # Safety
 ///
 /// See [`Kernel`].
-unsafe fn tile<const M: usize, const W: usize>(t: &Tile) {
-    // SAFETY: the caller vouches for the extents of `a`, `b`, `offsets` and `c`.
+unsafe fn tile<const M: usize, const W: usize, const PACKED: bool>(t: &Tile) {
+    // SAFETY: the caller vouches for the extents of `a`, `b`, their offsets and `c`.
     unsafe {
         let mut sums = [[0.0_f32; W]; M];
         if t.accumulate {
@@ -26,18 +32,22 @@ unsafe fn tile<const M: usize, const W: usize>(t: &Tile) {
                 *row = t.c.add(m * t.ldc).cast::<[f32; W]>().read_unaligned();
             }
         }
-        let mut a = t.a;
+        let row_step = if PACKED { 1 } else { t.a_row_step };
         for k in 0..t.depth {
+            let a = t.a.add(if PACKED {
+                k * MR
+            } else {
+                *t.a_offsets.add(k) as usize
+            });
             let b = t.b.add(*t.offsets.add(k) as usize);
             let columns = b.cast::<[f32; W]>().read_unaligned();
             for (m, row) in sums.iter_mut().enumerate() {
-                let factor = *a.add(m);
+                let factor = *a.add(m * row_step);
                 // Not mul_add: without the FMA instruction it is a library call.
                 for (sum, &column) in row.iter_mut().zip(&columns) {
                     *sum += factor * column;
                 }
             }
-            a = a.add(MR);
         }
         for (m, row) in sums.iter().enumerate() {
             t.c.add(m * t.ldc).cast::<[f32; W]>().write_unaligned(*row);

@@ -9,7 +9,7 @@ use super::super::super::{
 };
 use super::super::{
     geometry::{Shifts, even_part},
-    pack::Reduce,
+    weight::{Reduce, Weight},
 };
 
 /// Numbers of a row of a tile.
@@ -59,13 +59,13 @@ pub(in super::super) struct TiledWeight {
 }
 
 impl TiledWeight {
-    /// Packs the taps of `shifts`, which have one group, out of `weight`, whose window has `window` elements.
-    pub(in super::super) fn new(
-        weight: &[f32],
-        window: usize,
-        shifts: &Shifts,
-        reduce: Reduce,
-    ) -> Self {
+    /// Packs the taps of `shifts`, which have one group.
+    pub(in super::super) fn new(weight: Weight<'_>, shifts: &Shifts) -> Self {
+        let Weight {
+            values: weight,
+            window,
+            reduce,
+        } = weight;
         let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
         let depth = Depth::new(channels);
         let panels = rows.div_ceil(PANEL);

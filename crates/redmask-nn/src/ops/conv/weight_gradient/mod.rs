@@ -153,6 +153,8 @@ impl Product<'_> {
         let tile = Tile {
             depth: self.offsets.len(),
             a: self.panel.as_ptr(),
+            a_offsets: std::ptr::null(),
+            a_row_step: 0,
             b: self.columns.as_ptr(),
             offsets: self.offsets.as_ptr(),
             c: self.sums.as_mut_ptr(),

@@ -191,6 +191,8 @@ impl Task<'_> {
                             let tile = Tile {
                                 depth: DEPTH_BLOCK.min(s.inputs - from),
                                 a: self.weight.panel(point, block)[from * mr..].as_ptr(),
+                                a_offsets: std::ptr::null(),
+                                a_row_step: 0,
                                 b: inputs[from * strip_width..input_size].as_ptr(),
                                 offsets: offsets.as_ptr(),
                                 c: products[row * mr * pitch + start..].as_mut_ptr(),

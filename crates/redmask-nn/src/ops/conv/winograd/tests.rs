@@ -5,8 +5,8 @@ use burn::tensor::ops::ConvOptions;
 use super::super::{
     super::{memory, parity::noise, simd::Simd},
     geometry::Geometry,
-    pack::{PackedWeight, Reduce},
     shifted,
+    weight::Reduce,
 };
 use super::{TransformedWeight, corner, run};
 
@@ -18,14 +18,14 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     let shifts = g.forward_shifts();
     let x = noise(x_shape.iter().product(), 5);
     let w = noise(w_shape.iter().product(), 6);
-    let packed = PackedWeight::new(&w, 9, &shifts, Reduce::Inputs, simd);
-    let transformed = TransformedWeight::new(simd, &shifts, &packed);
+    let weight = g.view(&w, Reduce::Inputs);
+    let transformed = TransformedWeight::new(simd, &shifts, weight);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
     let filtered = unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
     // SAFETY: as above.
     let shifted =
-        unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, &x, &packed, None, y)) };
+        unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, &x, weight, None, y)) };
     let mut exact = vec![0.0; len];
     let [n, c, h, width] = x_shape;
     let [high, wide] = g.output;

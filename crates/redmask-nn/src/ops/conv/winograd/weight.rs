@@ -7,6 +7,7 @@ use super::super::{
     },
     geometry::Shifts,
     pack::PackedWeight,
+    weight::Weight,
 };
 use super::{ALL_POINTS, transform, window_of};
 
@@ -19,12 +20,13 @@ pub(in super::super) struct TransformedWeight {
 }
 
 impl TransformedWeight {
-    /// Transforms packed weights.
+    /// Transforms the windows of a weight.
     ///
     /// # Panics
     ///
     /// If the taps are not a 3x3 window of neighbours.
-    pub(in super::super) fn new(simd: Simd, shifts: &Shifts, weight: &PackedWeight) -> Self {
+    pub(in super::super) fn new(simd: Simd, shifts: &Shifts, weight: Weight<'_>) -> Self {
+        let weight = PackedWeight::new(simd, weight, shifts);
         let corner = window_of(shifts);
         let mr = simd.blocking().mr;
         let (blocks, panel) = (weight.blocks(), shifts.inputs * mr);
