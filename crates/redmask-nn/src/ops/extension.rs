@@ -10,8 +10,8 @@ use burn::{
 };
 
 use super::{
-    Activation, Computation, activation, autodiff::differentiable, bias, conv, norm, per_sample::Rec,
-    pool, resize,
+    Activation, Computation, activation, autodiff::differentiable, bias, conv, norm,
+    per_sample::Rec, pool, resize,
 };
 
 /// Whether our kernels take this tensor; the stock operations take the others.
@@ -91,6 +91,12 @@ pub(super) trait CpuOps: Backend {
     fn cpu_max_pool2d(x: FloatTensor<Self>, window: pool::Window) -> FloatTensor<Self>;
 
     fn cpu_upsample_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self>;
+
+    fn cpu_resize_bilinear(
+        x: FloatTensor<Self>,
+        size: [usize; 2],
+        taps: resize::AxisTaps,
+    ) -> FloatTensor<Self>;
 }
 
 impl CpuOps for Flex {
@@ -182,6 +188,10 @@ impl CpuOps for Flex {
 
     fn cpu_upsample_nearest(x: FlexTensor, size: [usize; 2]) -> FlexTensor {
         resize::nearest_op([x], size).0
+    }
+
+    fn cpu_resize_bilinear(x: FlexTensor, size: [usize; 2], taps: resize::AxisTaps) -> FlexTensor {
+        resize::bilinear_op([x], size, taps).0
     }
 }
 
@@ -297,5 +307,13 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
 
     fn cpu_upsample_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self> {
         differentiable::<C, _, 1>([x], |inputs| resize::nearest_op(inputs, size))
+    }
+
+    fn cpu_resize_bilinear(
+        x: FloatTensor<Self>,
+        size: [usize; 2],
+        taps: resize::AxisTaps,
+    ) -> FloatTensor<Self> {
+        differentiable::<C, _, 1>([x], |inputs| resize::bilinear_op(inputs, size, taps))
     }
 }

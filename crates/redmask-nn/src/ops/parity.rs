@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::{
     Activation, BatchStatistics, ConvOptions, Precision, Simd, add_relu, batch_norm_eval,
     batch_norm_train, conv2d, conv2d_batch_norm_eval, conv2d_bias, group_norm, max_pool2d,
-    upsample_nearest,
+    resize_bilinear, resize_bilinear_aligned, upsample_nearest,
 };
 
 /// Numbers in -1..1 without any order.
@@ -298,6 +298,28 @@ proptest! {
             1e-6,
             &|t| max_pool2d(t[0].clone(), kernel, stride, padding),
             &|t| module::max_pool2d(t[0].clone(), options.clone()),
+        );
+    }
+
+    #[test]
+    fn bilinear_resize(
+        n in 1_usize..3, c in 1_usize..20, h in 1_usize..14, w in 1_usize..14,
+        out_h in 1_usize..40, out_w in 1_usize..40, aligned: bool,
+    ) {
+        let size = [out_h, out_w];
+        let options = InterpolateOptions::new(InterpolateMode::Bilinear);
+        let options = options.with_align_corners(aligned).with_output_size(size);
+        assert_same(
+            &[[n, c, h, w]],
+            1e-5,
+            &|t| {
+                if aligned {
+                    resize_bilinear_aligned(t[0].clone(), size)
+                } else {
+                    resize_bilinear(t[0].clone(), size)
+                }
+            },
+            &|t| module::interpolate(t[0].clone(), options.clone()),
         );
     }
 

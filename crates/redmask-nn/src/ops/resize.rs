@@ -1,5 +1,6 @@
 //! Resizing of feature maps.
 
+mod bilinear;
 mod nearest;
 
 use burn::{
@@ -11,7 +12,7 @@ use burn::{
     },
 };
 
-pub(super) use self::nearest::nearest_op;
+pub(super) use self::{bilinear::bilinear_op, nearest::nearest_op};
 use super::extension::{CpuOps, on_cpu};
 
 /// Repeats every pixel in a 2x2 block: `[n, c, h, w]` to `[n, c, 2h, 2w]`.
@@ -36,21 +37,24 @@ pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
 ///
 /// No anti-aliasing: it reads at most four pixels per output, like PyTorch's `interpolate`.
 pub fn resize_bilinear(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    if x.device() == Device::flex() {
-        let options = InterpolateOptions::new(InterpolateMode::Bilinear);
-        return interpolate(x, options.with_align_corners(false).with_output_size(size));
-    }
-    // Burn's GPU backends have no backward pass for bilinear interpolation; two matrix products do.
-    separable(x, size, half_pixel_taps)
+    bilinear(x, size, half_pixel_taps)
 }
 
 /// Bilinear interpolation to `size` `[h, w]` that maps corner pixels onto corner pixels (`align_corners = true`).
 pub fn resize_bilinear_aligned(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
-    if x.device() == Device::flex() {
-        let options = InterpolateOptions::new(InterpolateMode::Bilinear);
-        return interpolate(x, options.with_align_corners(true).with_output_size(size));
+    bilinear(x, size, aligned_taps)
+}
+
+fn bilinear(x: Tensor<4>, size: [usize; 2], taps: AxisTaps) -> Tensor<4> {
+    if !on_cpu(&x) {
+        // Burn's GPU backends have no backward pass for bilinear interpolation; two matrix products do.
+        return separable(x, size, taps);
     }
-    separable(x, size, aligned_taps)
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_resize_bilinear(
+        x.into_dispatch(),
+        size,
+        taps,
+    ))
 }
 
 /// Bicubic interpolation (Keys, a = -0.75) to `size` `[h, w]` with pixel centres at half integers and no
@@ -60,7 +64,7 @@ pub fn resize_bicubic(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
 }
 
 /// A resize along each axis as two matrix products, differentiable on every device.
-fn separable(x: Tensor<4>, size: [usize; 2], taps: fn(usize, usize, usize) -> Taps) -> Tensor<4> {
+fn separable(x: Tensor<4>, size: [usize; 2], taps: AxisTaps) -> Tensor<4> {
     let [_, _, h, w] = x.dims();
     let rows = axis_matrix(h, size[0], taps, &x.device());
     let columns = axis_matrix(w, size[1], taps, &x.device());
@@ -71,6 +75,14 @@ fn separable(x: Tensor<4>, size: [usize; 2], taps: fn(usize, usize, usize) -> Ta
 
 /// Input positions, which may lie outside, and their weights.
 type Taps = [(isize, f64); 4];
+
+/// The taps of output `i` along an axis of so many inputs and so many outputs.
+pub(super) type AxisTaps = fn(usize, usize, usize) -> Taps;
+
+/// Planes that make a task worth its while.
+fn planes_at_once(area: usize) -> usize {
+    (1_usize << 14).div_ceil(area)
+}
 
 /// The taps of output `i` of `output` along an axis of `input` pixels.
 fn half_pixel_taps(i: usize, input: usize, output: usize) -> Taps {
@@ -111,12 +123,7 @@ fn bicubic_taps(i: usize, input: usize, output: usize) -> Taps {
 }
 
 /// The `[output, input]` matrix of a resize along one axis; positions outside count as the border.
-fn axis_matrix(
-    input: usize,
-    output: usize,
-    taps: fn(usize, usize, usize) -> Taps,
-    device: &Device,
-) -> Tensor<2> {
+fn axis_matrix(input: usize, output: usize, taps: AxisTaps, device: &Device) -> Tensor<2> {
     let mut values = vec![0.0_f32; output * input];
     for (i, row) in values.chunks_exact_mut(input).enumerate() {
         for (position, weight) in taps(i, input, output) {
@@ -141,26 +148,28 @@ mod tests {
     }
 
     #[test]
-    fn the_matrix_forms_of_bilinear_agree_with_the_stock_operation() {
+    fn both_forms_of_bilinear_agree_with_the_stock_operation() {
+        let stock = |x: Tensor<4>, to: [usize; 2], aligned: bool| {
+            let options = InterpolateOptions::new(InterpolateMode::Bilinear);
+            interpolate(x, options.with_align_corners(aligned).with_output_size(to))
+        };
         for (from, to) in [
             ([5, 7], [10, 3]),
+            ([8, 12], [16, 24]),
             ([1, 1], [4, 5]),
             ([6, 4], [6, 9]),
             ([9, 8], [2, 1]),
         ] {
             let x = waves(from);
-            for (matrix_form, stock) in [
-                (
-                    separable(x.clone(), to, half_pixel_taps),
-                    resize_bilinear(x.clone(), to),
-                ),
-                (
-                    separable(x.clone(), to, aligned_taps),
-                    resize_bilinear_aligned(x.clone(), to),
-                ),
-            ] {
-                let difference = (matrix_form - stock).abs().max().into_scalar::<f32>();
-                assert!(difference < 1e-6, "{from:?} -> {to:?}: {difference}");
+            for (aligned, taps) in [(false, half_pixel_taps as AxisTaps), (true, aligned_taps)] {
+                let stock = stock(x.clone(), to, aligned);
+                for (form, y) in [
+                    ("matrix", separable(x.clone(), to, taps)),
+                    ("kernel", bilinear(x.clone(), to, taps)),
+                ] {
+                    let difference = (y - stock.clone()).abs().max().into_scalar::<f32>();
+                    assert!(difference < 1e-6, "{form} {from:?} -> {to:?}: {difference}");
+                }
             }
         }
     }

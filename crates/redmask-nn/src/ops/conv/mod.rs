@@ -23,11 +23,11 @@ use burn::{
     tensor::{Shape, Tensor, module, ops::ConvOptions},
 };
 
+pub(super) use self::geometry::Geometry;
 pub use self::{
     fused::{conv2d_batch_norm_eval, conv2d_bias},
     laid_out::{Computation, KeptWeights},
 };
-pub(super) use self::geometry::Geometry;
 use self::{
     geometry::Shifts,
     laid_out::{Algorithm, LaidOut},

@@ -30,7 +30,13 @@ impl<'a> Weight<'a> {
     }
 
     /// The factors of a row of the product from a summed channel on.
-    pub(super) fn from(self, shifts: &Shifts, group: usize, row: usize, channel: usize) -> &'a [f32] {
+    pub(super) fn from(
+        self,
+        shifts: &Shifts,
+        group: usize,
+        row: usize,
+        channel: usize,
+    ) -> &'a [f32] {
         let group = group * shifts.outputs * shifts.inputs * self.window;
         let [row_step, channel_step] = self.steps(shifts);
         &self.values[group + row * row_step + channel * channel_step..]

@@ -20,10 +20,28 @@ macro_rules! row {
 }
 
 /// For packed factors: by rows less one and vectors less one.
-pub(super) const PACKED: [[Kernel; 3]; MR] = [row!(1, true), row!(2, true), row!(3, true), row!(4, true), row!(5, true), row!(6, true), row!(7, true), row!(8, true)];
+pub(super) const PACKED: [[Kernel; 3]; MR] = [
+    row!(1, true),
+    row!(2, true),
+    row!(3, true),
+    row!(4, true),
+    row!(5, true),
+    row!(6, true),
+    row!(7, true),
+    row!(8, true),
+];
 
 /// For factors in rows: likewise.
-pub(super) const IN_ROWS: [[Kernel; 3]; MR] = [row!(1, false), row!(2, false), row!(3, false), row!(4, false), row!(5, false), row!(6, false), row!(7, false), row!(8, false)];
+pub(super) const IN_ROWS: [[Kernel; 3]; MR] = [
+    row!(1, false),
+    row!(2, false),
+    row!(3, false),
+    row!(4, false),
+    row!(5, false),
+    row!(6, false),
+    row!(7, false),
+    row!(8, false),
+];
 
 /// # Safety
 ///

@@ -143,7 +143,9 @@ mod tests {
             let a_offsets: Vec<u32> = (0..depth as u32).map(|k| k * 5).collect();
             for rows in 1..=mr {
                 for vectors in 1..=vectors {
-                    for (accumulate, in_rows) in [(false, false), (true, false), (false, true), (true, true)] {
+                    for (accumulate, in_rows) in
+                        [(false, false), (true, false), (false, true), (true, true)]
+                    {
                         let ldc = vectors * lanes + 3;
                         let mut c = vec![0.5_f32; mr * ldc];
                         let tile = Tile {

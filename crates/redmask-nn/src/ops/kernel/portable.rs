@@ -15,10 +15,16 @@ macro_rules! row {
 }
 
 /// For packed factors: by rows less one and vectors less one.
-pub(super) const PACKED: [[Kernel; 2]; MR] = [row!(1, true), row!(2, true), row!(3, true), row!(4, true)];
+pub(super) const PACKED: [[Kernel; 2]; MR] =
+    [row!(1, true), row!(2, true), row!(3, true), row!(4, true)];
 
 /// For factors in rows: likewise.
-pub(super) const IN_ROWS: [[Kernel; 2]; MR] = [row!(1, false), row!(2, false), row!(3, false), row!(4, false)];
+pub(super) const IN_ROWS: [[Kernel; 2]; MR] = [
+    row!(1, false),
+    row!(2, false),
+    row!(3, false),
+    row!(4, false),
+];
 
 /// # Safety
 ///

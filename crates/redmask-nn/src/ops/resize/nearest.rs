@@ -8,15 +8,11 @@ use super::super::{
     memory::{self, Shared},
     simd::{Simd, multiversion},
 };
+use super::planes_at_once;
 
 /// The input index of every output index along one axis.
 fn sources(input: usize, output: usize) -> Vec<u32> {
     (0..output).map(|i| (i * input / output) as u32).collect()
-}
-
-/// Planes that make a task worth its while.
-fn planes_at_once(area: usize) -> usize {
-    (1_usize << 14).div_ceil(area)
 }
 
 /// A resize and its backward pass.

@@ -12,7 +12,7 @@ use super::super::{
     geometry::{Geometry, even_part},
     transpose::transpose,
 };
-use super::{Interleaved, PIXEL_BLOCK, Product, pack_panels};
+use super::{Factors, Interleaved, PIXEL_BLOCK, Product};
 
 /// Floats of the sums of one pass over the pixels.
 const SUMS: usize = 1 << 15;
@@ -23,74 +23,40 @@ struct Buffers {
     image: Scratch,
     sums: Scratch,
     offsets: Vec<u32>,
+    factors: Vec<u32>,
 }
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
-    static PANELS: RefCell<Scratch> = RefCell::default();
 }
 
 /// Writes all gradients to `dw`.
 pub(super) fn run(simd: Simd, g: &Geometry, x: &[f32], dy: &[f32], dw: Shared<'_, f32>) {
     let Blocking { lanes, mr, vectors } = simd.blocking();
-    let area = g.output[0] * g.output[1];
     let blocks = g.outputs.div_ceil(mr);
-    // Panels `[groups][blocks][pixels][mr]`, pixels counted over all samples.
-    let panel = g.batch * area * mr;
-    scratch::lend(&PANELS, |panels| {
-        let panels = panels.take(g.groups * blocks * panel);
-        let shared = Shared::new(panels);
-        let per_group = blocks.min(8);
-        memory::parallel(g.groups * per_group, |task| {
-            let (group, blocks_here) = (
-                task / per_group,
-                even_part(blocks, per_group, task % per_group),
-            );
-            let first = blocks_here.start * mr;
-            let channels = g.outputs.min(blocks_here.end * mr) - first;
-            let at = (group * blocks + blocks_here.start) * panel;
-            // SAFETY: every task has its own blocks.
-            let target = unsafe { shared.part(at, blocks_here.len() * panel) };
-            for sample in 0..g.batch {
-                let image = (sample * g.groups + group) * g.outputs + first;
-                let target = &mut target[sample * area * mr..];
-                pack_panels(
-                    simd,
-                    &dy[image * area..],
-                    area,
-                    [channels, area],
-                    panel,
-                    target,
-                );
-            }
-        });
-        let panels = &*panels;
-        let threads = rayon::current_num_threads();
-        let all = g.inputs.div_ceil(lanes);
-        let strips = all.div_ceil(vectors);
-        let strips = if g.groups >= 2 * threads {
-            strips
-        } else {
-            strips.next_multiple_of(threads)
+    let threads = rayon::current_num_threads();
+    let all = g.inputs.div_ceil(lanes);
+    let strips = all.div_ceil(vectors);
+    let strips = if g.groups >= 2 * threads {
+        strips
+    } else {
+        strips.next_multiple_of(threads)
+    };
+    let strips = strips.min(all);
+    // Fewer strips than threads: split the output channels as well.
+    let halves = threads.div_ceil(strips * g.groups).min(blocks);
+    memory::parallel(g.groups * strips * halves, |task| {
+        let (group, rest) = (task / (strips * halves), task % (strips * halves));
+        let strip = Strip {
+            simd,
+            g,
+            x,
+            dy,
+            group,
+            vectors: even_part(all, strips, rest / halves),
+            blocks: even_part(blocks, halves, rest % halves),
         };
-        let strips = strips.min(all);
-        // Fewer strips than threads: split the output channels as well.
-        let halves = threads.div_ceil(strips * g.groups).min(blocks);
-        memory::parallel(g.groups * strips * halves, |task| {
-            let (group, rest) = (task / (strips * halves), task % (strips * halves));
-            let blocks_here = even_part(blocks, halves, rest % halves);
-            let at = (group * blocks + blocks_here.start) * panel;
-            let strip = Strip {
-                simd,
-                g,
-                x,
-                panels: &panels[at..at + blocks_here.len() * panel],
-                group,
-                vectors: even_part(all, strips, rest / halves),
-                blocks: blocks_here,
-            };
-            scratch::lend(&BUFFERS, |buffers| strip.run(buffers, dw));
-        });
+        scratch::lend(&BUFFERS, |buffers| strip.run(buffers, dw));
     });
 }
 
@@ -99,7 +65,7 @@ struct Strip<'a> {
     simd: Simd,
     g: &'a Geometry,
     x: &'a [f32],
-    panels: &'a [f32],
+    dy: &'a [f32],
     group: usize,
     /// Vectors of input channels.
     vectors: Range<usize>,
@@ -126,7 +92,13 @@ impl Strip<'_> {
         buffers.offsets.extend((0..g.batch).flat_map(|sample| {
             (0..area).map(move |pixel| (sample * plane + layout.offset(g, pixel)) as u32)
         }));
-        let panel = buffers.offsets.len() * mr;
+        // The pixels of a channel lie in one piece, those of the next sample as many channels further on.
+        let images = g.groups * g.outputs * area;
+        buffers.factors.clear();
+        buffers.factors.extend(
+            (0..g.batch)
+                .flat_map(|sample| (0..area).map(move |pixel| (sample * images + pixel) as u32)),
+        );
         let blocks_at_once = (SUMS / (g.window() * mr * width)).clamp(1, self.blocks.len());
         for done in (0..self.blocks.len()).step_by(blocks_at_once) {
             let blocks = done..self.blocks.len().min(done + blocks_at_once);
@@ -136,11 +108,18 @@ impl Strip<'_> {
             sums.fill(0.0);
             for (tap, sums) in sums.chunks_exact_mut(rows * width).enumerate() {
                 let shift = layout.shift(g, tap / g.kernel[1], tap % g.kernel[1]);
-                for (chunk, offsets) in buffers.offsets.chunks(PIXEL_BLOCK).enumerate() {
+                let pixels =
+                    (buffers.offsets.chunks(PIXEL_BLOCK)).zip(buffers.factors.chunks(PIXEL_BLOCK));
+                for (offsets, factors) in pixels {
                     for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(mr * width)) {
+                        let first = (self.blocks.start + block) * mr;
                         let product = Product {
-                            panel: &self.panels[block * panel + chunk * PIXEL_BLOCK * mr..],
-                            rows: mr.min(g.outputs - (self.blocks.start + block) * mr),
+                            factors: Factors::InRows {
+                                values: &self.dy[(self.group * g.outputs + first) * area..],
+                                offsets: factors,
+                                step: area,
+                            },
+                            rows: mr.min(g.outputs - first),
                             columns: &image[shift..],
                             vectors: self.vectors.len(),
                             offsets,

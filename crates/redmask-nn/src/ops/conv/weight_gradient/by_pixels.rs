@@ -9,7 +9,7 @@ use super::super::super::{
     simd::Simd,
 };
 use super::super::geometry::{Geometry, even_part};
-use super::{Interleaved, PIXEL_BLOCK, Product, pack_panels};
+use super::{Factors, Interleaved, PIXEL_BLOCK, Product, pack_panels};
 
 /// Pixels transposed at once.
 const BAND: usize = 512;
@@ -151,7 +151,7 @@ impl<'a> Runs<'a> {
                         let sums = sums.chunks_mut(mr * self.width);
                         for (block, sums) in sums.enumerate() {
                             let product = Product {
-                                panel: &panels[block * panel + start * mr..],
+                                factors: Factors::Packed(&panels[block * panel + start * mr..]),
                                 rows: mr.min(g.outputs - block * mr),
                                 columns: &image[shift + column..],
                                 vectors: vectors.len(),

@@ -123,10 +123,21 @@ fn pack_panels(
     }
 }
 
-/// One product: `sums[row][column] += sum over pixels of panel * columns`.
+/// The output's gradient as a product reads it.
+enum Factors<'a> {
+    /// `[pixels][mr]`.
+    Packed(&'a [f32]),
+    /// The planes themselves: rows `step` apart, a pixel at its offset.
+    InRows {
+        values: &'a [f32],
+        offsets: &'a [u32],
+        step: usize,
+    },
+}
+
+/// One product: `sums[row][column] += sum over pixels of factors * columns`.
 struct Product<'a> {
-    /// `[offsets.len()][mr]`.
-    panel: &'a [f32],
+    factors: Factors<'a>,
     rows: usize,
     columns: &'a [f32],
     vectors: usize,
@@ -140,28 +151,51 @@ impl Product<'_> {
     fn add(self, simd: Simd) {
         let blocking = simd.blocking();
         let width = self.vectors * blocking.lanes;
-        let last = self.offsets.iter().copied().max().unwrap_or_default() as usize;
+        let pixels = self.offsets.len();
+        let last = |offsets: &[u32]| offsets.iter().copied().max().unwrap_or_default() as usize;
+        let (a, a_offsets, a_row_step) = match self.factors {
+            Factors::Packed(panel) => {
+                assert!(panel.len() >= pixels * blocking.mr, "panel too short");
+                (panel.as_ptr(), std::ptr::null(), 1)
+            }
+            Factors::InRows {
+                values,
+                offsets,
+                step,
+            } => {
+                assert_eq!(offsets.len(), pixels, "one factor a pixel");
+                assert!(
+                    values.len() > (self.rows - 1) * step + last(offsets),
+                    "rows too short"
+                );
+                (values.as_ptr(), offsets.as_ptr(), step)
+            }
+        };
         assert!(
-            self.panel.len() >= self.offsets.len() * blocking.mr,
-            "panel too short"
+            self.columns.len() >= last(self.offsets) + width,
+            "columns too short"
         );
-        assert!(self.columns.len() >= last + width, "columns too short");
         assert!(
             self.sums.len() >= (self.rows - 1) * self.pitch + width,
             "sums too short"
         );
         let tile = Tile {
-            depth: self.offsets.len(),
-            a: self.panel.as_ptr(),
-            a_offsets: std::ptr::null(),
-            a_row_step: 0,
+            depth: pixels,
+            a,
+            a_offsets,
+            a_row_step,
             b: self.columns.as_ptr(),
             offsets: self.offsets.as_ptr(),
             c: self.sums.as_mut_ptr(),
             ldc: self.pitch,
             accumulate: true,
         };
+        let kernel = if a_offsets.is_null() {
+            simd.kernel(self.rows, self.vectors)
+        } else {
+            simd.kernel_in_rows(self.rows, self.vectors)
+        };
         // SAFETY: the extents were checked above.
-        unsafe { simd.kernel(self.rows, self.vectors)(&tile) };
+        unsafe { kernel(&tile) };
     }
 }

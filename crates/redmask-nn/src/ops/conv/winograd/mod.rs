@@ -12,8 +12,8 @@ mod tests;
 
 use std::{cell::RefCell, ops::Range};
 
-pub(super) use self::weight::TransformedWeight;
 use self::transform::{Lines, POINTS, Points, TILE};
+pub(super) use self::weight::TransformedWeight;
 use super::super::{
     kernel::{
         Blocking, Tile,

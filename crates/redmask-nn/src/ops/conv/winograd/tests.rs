@@ -22,7 +22,8 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     let transformed = TransformedWeight::new(simd, &shifts, weight);
     let len = g.output_shape().iter().product();
     // SAFETY: the grid of a forward pass is the whole output.
-    let filtered = unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
+    let filtered =
+        unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
     // SAFETY: as above.
     let shifted =
         unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, &x, weight, None, y)) };
