@@ -6,6 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use redmask_core::Seed;
 use redmask_nn::network::{NetworkConfig, SegmentationNetwork};
+use redmask_nn::ops::KeptWeights;
 use redmask_nn::pass::Pass;
 use redmask_nn::weights;
 
@@ -124,6 +125,29 @@ fn evaluation_is_pure_and_training_is_not() {
         let moved = values(committed.forward(x.clone(), &Pass::eval())) != eval(&x);
         assert_eq!(moved, has_statistics, "{config:?}");
         assert!(committed.num_params() > 1000);
+    }
+}
+
+#[test]
+fn kept_weights_answer_as_new_ones() {
+    for config in all() {
+        let kept = KeptWeights::default();
+        // The second network's weights are others of the same shapes.
+        for network in [0, 1].map(|seed| init(&config, seed, &Device::flex())) {
+            for x in [input(2, 64, 64), input(3, 72, 56)] {
+                let new = values(network.forward(x.clone(), &Pass::eval()));
+                let again = || {
+                    let pass = Pass::eval().with_kept_weights(kept.clone());
+                    values(network.forward(x.clone(), &pass))
+                };
+                let first = again();
+                assert_eq!(first, again(), "{config:?}");
+                let largest = new.iter().fold(0f32, |m, v| m.max(v.abs()));
+                for (a, b) in new.iter().zip(&first) {
+                    assert!((a - b).abs() <= 2e-5 * largest, "{config:?}: {a} and {b}");
+                }
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use burn::module::Module;
 use redmask_core::{Error, IGNORE, LabelMap, Result};
 use redmask_metrics::{AbsentClass, ConfusionMatrix, MetricError};
 use redmask_nn::network::SegmentationNetwork;
+use redmask_nn::ops::KeptWeights;
 use redmask_nn::pass::Pass;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,7 @@ pub(crate) fn evaluate(
     let classes = objective.outputs.max(2);
     let mut matrix = ConfusionMatrix::new(classes);
     let mut losses = Vec::with_capacity(records.len());
+    let kept = KeptWeights::default();
     let indices: Vec<usize> = (0..records.len()).collect();
     for part in indices.chunks(objective.config.batch_size) {
         objective.run.session.cancel.check()?;
@@ -42,7 +44,7 @@ pub(crate) fn evaluate(
             .config
             .scaling
             .tensor(&samples, objective.channels, &objective.device)?;
-        let logits = network.forward(x, &Pass::eval());
+        let logits = network.forward(x, &Pass::eval().with_kept_weights(kept.clone()));
         let shape = logits.dims();
         let data = values(logits);
         let stride = shape[1] * shape[2] * shape[3];

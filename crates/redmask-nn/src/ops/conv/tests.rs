@@ -7,7 +7,7 @@ use burn::{
 use proptest::prelude::*;
 
 use super::super::{flex, parity::noise, simd::Simd};
-use super::{Arithmetic, geometry::Geometry};
+use super::{Arithmetic, KeptWeights, geometry::Geometry};
 
 fn compare(what: &str, got: &[f32], expected: &FlexTensor, terms: usize) {
     let expected = expected.to_contiguous();
@@ -48,6 +48,11 @@ fn check(x_shape: [usize; 4], w_shape: [usize; 4], options: &ConvOptions<2>) {
             &y,
             depth,
         );
+        let (kept, weight) = (KeptWeights::default(), flex::tensor(w.clone(), w_shape));
+        for _ in 0..2 {
+            let got = arithmetic.forward_kept(&g, &x, &weight, None, &kept);
+            compare(&format!("{name} kept"), &got, &y, depth);
+        }
         let depth = g.outputs * g.window();
         compare(
             &format!("{name} data"),

@@ -10,9 +10,14 @@ use super::super::{
 };
 use super::planes_at_once;
 
-/// The input index of every output index along one axis.
+/// The input index of every output index along one axis, in f32 as PyTorch has it: a whole number may come out just below
+/// itself, and then the pixel before it is taken.
 fn sources(input: usize, output: usize) -> Vec<u32> {
-    (0..output).map(|i| (i * input / output) as u32).collect()
+    let step = input as f32 / output as f32;
+    let last = input.saturating_sub(1) as u32;
+    (0..output)
+        .map(|i| ((i as f32 * step) as u32).min(last))
+        .collect()
 }
 
 /// A resize and its backward pass.
@@ -118,6 +123,24 @@ multiversion! {
     fn add_pairs(source: &[f32], target: &mut [f32]) {
         for (value, [a, b]) in target.iter_mut().zip(source.as_chunks::<2>().0) {
             *value += a + b;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sources;
+
+    /// Sizes at which whole numbers of pixels round down, from PyTorch 2.9.1 (`interpolate`, mode `nearest`).
+    #[test]
+    fn rounds_as_pytorch_does() {
+        for (input, output, at, source) in [
+            (2, 82, 41, 0),
+            (4, 94, 47, 1),
+            (6, 74, 37, 2),
+            (26, 46, 23, 13),
+        ] {
+            assert_eq!(sources(input, output)[at], source, "{input} -> {output}");
         }
     }
 }
