@@ -13,7 +13,8 @@ use super::{
     super::{Precision, flex::values, kernel::pointwise::Affine, memory::Shared, simd::Simd},
     Arithmetic, depthwise,
     geometry::{Geometry, Shifts},
-    shifted,
+    pack::PackedWeight,
+    shifted::{self, Factors},
     weight::{Reduce, Weight},
     winograd::{self, TransformedWeight},
 };
@@ -46,8 +47,8 @@ impl From<Precision> for Computation {
 /// Laid-out weights of a network that does not change, shared by its evaluation passes. It holds on to the weights it has
 /// seen; make a new one for a changed network and drop it with the network.
 ///
-/// A kept weight costs half of its size again in bfloat16, four times its size where minimal filtering is used, and nothing
-/// elsewhere. Laid out once, weights of few positions are filtered too, so results differ in their last digits from a pass
+/// A kept weight costs its size again where there are many positions, half of that in bfloat16, four times it where minimal
+/// filtering is used, and nothing elsewhere. Laid out once, weights of few positions are filtered too, so results differ in their last digits from a pass
 /// without.
 #[derive(Debug, Clone, Default)]
 pub struct KeptWeights(Arc<Mutex<HashMap<Key, Kept>>>);
@@ -105,6 +106,7 @@ impl KeptWeights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Algorithm {
     AsItLies,
+    Packed,
     Filtered,
     #[cfg(target_arch = "x86_64")]
     Tiled,
@@ -117,6 +119,9 @@ impl Algorithm {
             #[cfg(target_arch = "x86_64")]
             Arithmetic::Tiles(_) => Self::Tiled,
             Arithmetic::Vectors(_) if winograd::takes(shifts, kept) => Self::Filtered,
+            Arithmetic::Vectors(_) if shifted::packs(shifts) && !depthwise::takes(shifts) => {
+                Self::Packed
+            }
             Arithmetic::Vectors(_) => Self::AsItLies,
         }
     }
@@ -126,6 +131,7 @@ impl Algorithm {
 #[derive(Debug)]
 pub(super) enum LaidOut {
     AsItLies,
+    Packed(PackedWeight),
     Filtered(TransformedWeight),
     #[cfg(target_arch = "x86_64")]
     Tiled(mixed::TiledWeight),
@@ -141,6 +147,7 @@ impl LaidOut {
     ) -> Self {
         match algorithm {
             Algorithm::AsItLies => Self::AsItLies,
+            Algorithm::Packed => Self::Packed(PackedWeight::new(simd, weight, shifts)),
             Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, weight)),
             #[cfg(target_arch = "x86_64")]
             Algorithm::Tiled => Self::Tiled(mixed::TiledWeight::new(weight, shifts)),
@@ -162,7 +169,8 @@ impl LaidOut {
             Self::AsItLies if depthwise::takes(shifts) => {
                 depthwise::run(simd, shifts, x, weight, maps, y);
             }
-            Self::AsItLies => shifted::run(simd, shifts, x, weight, maps, y),
+            Self::AsItLies => shifted::run(simd, shifts, x, Factors::InRows(weight), maps, y),
+            Self::Packed(weight) => shifted::run(simd, shifts, x, Factors::Packed(weight), maps, y),
             Self::Filtered(weight) => winograd::run(simd, shifts, x, weight, maps, y),
             #[cfg(target_arch = "x86_64")]
             Self::Tiled(weight) => mixed::run(simd, shifts, x, weight, maps, y),

@@ -15,6 +15,7 @@ use super::{
     columns::ColumnReads,
     geometry::{Shifts, even_part},
     layout::{Halo, Layout},
+    pack::PackedWeight,
     weight::Weight,
 };
 
@@ -35,6 +36,23 @@ struct Buffers {
     reads: ColumnReads,
 }
 
+/// The weights as the micro-kernel reads them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Factors<'a> {
+    /// For many positions: a panel is read again for every tile of them.
+    Packed(&'a PackedWeight),
+    /// For few: packing would cost as much as the products.
+    InRows(Weight<'a>),
+}
+
+/// Positions from which on packing pays. Fitted to `cargo bench -p redmask-nn --bench layers`.
+const MANY: usize = 2048;
+
+/// Whether the weights of these sums are better packed.
+pub(super) fn packs(shifts: &Shifts) -> bool {
+    shifts.batch * shifts.positions() >= MANY
+}
+
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
@@ -44,7 +62,7 @@ pub(super) fn run(
     simd: Simd,
     shifts: &Shifts,
     x: &[f32],
-    weight: Weight<'_>,
+    weight: Factors<'_>,
     maps: Option<&[Affine]>,
     y: Shared<'_, f32>,
 ) {
@@ -106,7 +124,7 @@ struct Task<'a> {
     layout: Layout,
     halo: Halo,
     x: &'a [f32],
-    weight: Weight<'a>,
+    weight: Factors<'a>,
     maps: Option<&'a [Affine]>,
     group: usize,
     first: usize,
@@ -131,11 +149,7 @@ impl Task<'_> {
             reads,
         } = buffers;
         self.point(channels_at_once, offsets);
-        let [a_row_step, channel_step] = self.weight.steps(self.shifts);
-        factors.clear();
-        factors.extend((0..channels_at_once).flat_map(|c| {
-            (self.shifts.taps.iter()).map(move |tap| (c * channel_step + tap.element) as u32)
-        }));
+        let a_row_step = self.point_factors(channels_at_once, factors);
         if self.layout == Layout::Columns {
             reads.prepare(self.shifts, self.first, self.count, width);
         }
@@ -163,10 +177,7 @@ impl Task<'_> {
                     let rows = mr.min(self.shifts.outputs - block * mr);
                     let tile = Tile {
                         depth,
-                        a: self
-                            .weight
-                            .from(self.shifts, self.group, block * mr, channel)
-                            .as_ptr(),
+                        a: self.factors(block, channel).as_ptr(),
                         a_offsets: factors.as_ptr(),
                         a_row_step,
                         b: source[vectors.start * lanes..].as_ptr(),
@@ -176,9 +187,13 @@ impl Task<'_> {
                         ldc,
                         accumulate: channel > 0,
                     };
+                    let kernel = match self.weight {
+                        Factors::Packed(_) => self.simd.kernel(rows, vectors.len()),
+                        Factors::InRows(_) => self.simd.kernel_in_rows(rows, vectors.len()),
+                    };
                     // SAFETY: the weight holds these rows, channels and taps; each offset leaves `width` elements of
                     // `source`.
-                    unsafe { self.simd.kernel_in_rows(rows, vectors.len())(&tile) };
+                    unsafe { kernel(&tile) };
                 }
             }
         }
@@ -194,6 +209,32 @@ impl Task<'_> {
                 pointwise::apply(self.simd, map, row);
             }
         }
+    }
+
+    /// The factors of a block of output channels, from an input channel on.
+    fn factors(&self, block: usize, channel: usize) -> &[f32] {
+        match self.weight {
+            Factors::Packed(weight) => {
+                weight.panel(self.group, block, channel * self.shifts.taps.len())
+            }
+            Factors::InRows(weight) => {
+                let row = block * self.simd.blocking().mr;
+                weight.from(self.shifts, self.group, row, channel)
+            }
+        }
+    }
+
+    /// Writes the offsets of the factors of `channels` channels, if they lie in rows; returns the distance of the rows.
+    fn point_factors(&self, channels: usize, offsets: &mut Vec<u32>) -> usize {
+        offsets.clear();
+        let Factors::InRows(weight) = self.weight else {
+            return 0;
+        };
+        let [row_step, channel_step] = weight.steps(self.shifts);
+        offsets.extend((0..channels).flat_map(|c| {
+            (self.shifts.taps.iter()).map(move |tap| (c * channel_step + tap.element) as u32)
+        }));
+        row_step
     }
 
     /// The index of a channel's plane in the task's first sample.

@@ -5,7 +5,7 @@ use burn::tensor::ops::ConvOptions;
 use super::super::{
     super::{memory, parity::noise, simd::Simd},
     geometry::Geometry,
-    shifted,
+    shifted::{self, Factors},
     weight::Reduce,
 };
 use super::{TransformedWeight, corner, run};
@@ -25,8 +25,11 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     let filtered =
         unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
     // SAFETY: as above.
-    let shifted =
-        unsafe { memory::filled(len, |y| shifted::run(simd, &shifts, &x, weight, None, y)) };
+    let shifted = unsafe {
+        memory::filled(len, |y| {
+            shifted::run(simd, &shifts, &x, Factors::InRows(weight), None, y)
+        })
+    };
     let mut exact = vec![0.0; len];
     let [n, c, h, width] = x_shape;
     let [high, wide] = g.output;
