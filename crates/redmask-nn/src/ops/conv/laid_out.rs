@@ -48,8 +48,8 @@ impl From<Precision> for Computation {
 /// seen; make a new one for a changed network and drop it with the network.
 ///
 /// A kept weight costs its size again where there are many positions, half of that in bfloat16, four times it where minimal
-/// filtering is used, and nothing elsewhere. Laid out once, weights of few positions are filtered too, so results differ in their last digits from a pass
-/// without.
+/// filtering is used, and nothing elsewhere. Laid out once, weights of few positions are filtered too, so results differ in
+/// their last digits from a pass without.
 #[derive(Debug, Clone, Default)]
 pub struct KeptWeights(Arc<Mutex<HashMap<Key, Kept>>>);
 
