@@ -27,7 +27,7 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     // SAFETY: as above.
     let shifted = unsafe {
         memory::filled(len, |y| {
-            shifted::run(simd, &shifts, &x, Factors::InRows(weight), None, y)
+            shifted::run(simd, &shifts, &x, Factors::InRows(weight), None, y);
         })
     };
     let mut exact = vec![0.0; len];
