@@ -12,7 +12,7 @@ use super::super::{
     geometry::{Geometry, even_part},
     transpose::transpose,
 };
-use super::{Factors, Interleaved, PIXEL_BLOCK, Product};
+use super::{Factors, Interleaved, Offsets, Product};
 
 /// Floats of the sums of one pass over the pixels.
 const SUMS: usize = 1 << 15;
@@ -99,6 +99,7 @@ impl Strip<'_> {
             (0..g.batch)
                 .flat_map(|sample| (0..area).map(move |pixel| (sample * images + pixel) as u32)),
         );
+        let pixels: Vec<_> = Offsets::chunks(&buffers.offsets, &buffers.factors).collect();
         let blocks_at_once = (SUMS / (g.window() * mr * width)).clamp(1, self.blocks.len());
         for done in (0..self.blocks.len()).step_by(blocks_at_once) {
             let blocks = done..self.blocks.len().min(done + blocks_at_once);
@@ -108,9 +109,7 @@ impl Strip<'_> {
             sums.fill(0.0);
             for (tap, sums) in sums.chunks_exact_mut(rows * width).enumerate() {
                 let shift = layout.shift(g, tap / g.kernel[1], tap % g.kernel[1]);
-                let pixels =
-                    (buffers.offsets.chunks(PIXEL_BLOCK)).zip(buffers.factors.chunks(PIXEL_BLOCK));
-                for (offsets, factors) in pixels {
+                for &[offsets, factors] in &pixels {
                     for (block, sums) in blocks.clone().zip(sums.chunks_exact_mut(mr * width)) {
                         let first = (self.blocks.start + block) * mr;
                         let product = Product {

@@ -9,7 +9,7 @@ use super::super::super::{
     simd::Simd,
 };
 use super::super::geometry::{Geometry, even_part};
-use super::{Factors, Interleaved, PIXEL_BLOCK, Product, pack_panels};
+use super::{Factors, Interleaved, Offsets, PIXEL_BLOCK, Product, pack_panels};
 
 /// Pixels transposed at once.
 const BAND: usize = 512;
@@ -139,6 +139,7 @@ impl<'a> Runs<'a> {
                 buffers.offsets.clear();
                 let offsets = (start..end).map(|pixel| self.image.offset(g, pixel) as u32);
                 buffers.offsets.extend(offsets);
+                let offsets = Offsets::new(&buffers.offsets);
                 for (run, sums) in sums.chunks_exact_mut(self.rows * self.width).enumerate() {
                     let shift = if self.merged {
                         self.image.shift(g, run, 0)
@@ -155,7 +156,7 @@ impl<'a> Runs<'a> {
                                 rows: mr.min(g.outputs - block * mr),
                                 columns: &image[shift + column..],
                                 vectors: vectors.len(),
-                                offsets: &buffers.offsets,
+                                offsets,
                                 sums: &mut sums[column..],
                                 pitch: self.width,
                             };

@@ -130,9 +130,33 @@ enum Factors<'a> {
     /// The planes themselves: rows `step` apart, a pixel at its offset.
     InRows {
         values: &'a [f32],
-        offsets: &'a [u32],
+        offsets: Offsets<'a>,
         step: usize,
     },
+}
+
+/// Where the pixels of a product lie, and the largest of those offsets, found once for many products.
+#[derive(Clone, Copy)]
+struct Offsets<'a> {
+    values: &'a [u32],
+    last: usize,
+}
+
+impl<'a> Offsets<'a> {
+    fn new(values: &'a [u32]) -> Self {
+        let last = values.iter().copied().max().unwrap_or_default() as usize;
+        Self { values, last }
+    }
+
+    /// Of a product's columns and of its factors, some pixels at once.
+    fn chunks(columns: &'a [u32], factors: &'a [u32]) -> impl Iterator<Item = [Self; 2]> {
+        let factors = factors.chunks(PIXEL_BLOCK).map(Self::new);
+        columns
+            .chunks(PIXEL_BLOCK)
+            .map(Self::new)
+            .zip(factors)
+            .map(|(columns, factors)| [columns, factors])
+    }
 }
 
 /// One product: `sums[row][column] += sum over pixels of factors * columns`.
@@ -141,7 +165,7 @@ struct Product<'a> {
     rows: usize,
     columns: &'a [f32],
     vectors: usize,
-    offsets: &'a [u32],
+    offsets: Offsets<'a>,
     sums: &'a mut [f32],
     /// Floats of a row of `sums`.
     pitch: usize,
@@ -151,8 +175,7 @@ impl Product<'_> {
     fn add(self, simd: Simd) {
         let blocking = simd.blocking();
         let width = self.vectors * blocking.lanes;
-        let pixels = self.offsets.len();
-        let last = |offsets: &[u32]| offsets.iter().copied().max().unwrap_or_default() as usize;
+        let pixels = self.offsets.values.len();
         let (a, a_offsets, a_row_step) = match self.factors {
             Factors::Packed(panel) => {
                 assert!(panel.len() >= pixels * blocking.mr, "panel too short");
@@ -163,16 +186,16 @@ impl Product<'_> {
                 offsets,
                 step,
             } => {
-                assert_eq!(offsets.len(), pixels, "one factor a pixel");
+                assert_eq!(offsets.values.len(), pixels, "one factor a pixel");
                 assert!(
-                    values.len() > (self.rows - 1) * step + last(offsets),
+                    values.len() > (self.rows - 1) * step + offsets.last,
                     "rows too short"
                 );
-                (values.as_ptr(), offsets.as_ptr(), step)
+                (values.as_ptr(), offsets.values.as_ptr(), step)
             }
         };
         assert!(
-            self.columns.len() >= last(self.offsets) + width,
+            self.columns.len() >= self.offsets.last + width,
             "columns too short"
         );
         assert!(
@@ -185,7 +208,7 @@ impl Product<'_> {
             a_offsets,
             a_row_step,
             b: self.columns.as_ptr(),
-            offsets: self.offsets.as_ptr(),
+            offsets: self.offsets.values.as_ptr(),
             c: self.sums.as_mut_ptr(),
             ldc: self.pitch,
             accumulate: true,
