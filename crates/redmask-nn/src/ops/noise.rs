@@ -1,6 +1,6 @@
 //! Gaussian noise from a cryptographic generator, many draws at a time.
 
-use super::kernel::chacha::{BLOCKS as LANES, chacha20};
+use super::kernel::chacha::{BLOCKS as LANES, ChaCha20, Words};
 use super::simd::{Simd, multiversion};
 
 /// Numbers that one round of blocks yields: eight words for two of them.
@@ -13,9 +13,10 @@ const YIELD: usize = 4 * LANES;
 /// Gaussians (Holohan and Braghin, arXiv 2107.10138). Vector paths differ in the last bits.
 pub fn add_gaussian_noise(key: &[u8; 32], deviation: f32, scale: f32, values: &mut [f32]) {
     let simd = Simd::current();
-    let mut normals = [0.0; YIELD];
+    let mut stream = ChaCha20::new(simd, key);
+    let (mut words, mut normals) = ([[0; LANES]; 16], [0.0; YIELD]);
     for (counter, values) in values.chunks_mut(YIELD).enumerate() {
-        let words = chacha20(simd, key, (counter * LANES) as u64);
+        stream.blocks((counter * LANES) as u64, &mut words);
         draw(simd, &words, &mut normals);
         for (value, z) in values.iter_mut().zip(&normals) {
             *value = (*value + deviation * z) * scale;
@@ -25,7 +26,7 @@ pub fn add_gaussian_noise(key: &[u8; 32], deviation: f32, scale: f32, values: &m
 
 multiversion! {
     /// The numbers that the words of some blocks give.
-    fn draw(words: &[[u32; LANES]; 16], normals: &mut [f32; YIELD]) {
+    fn draw(words: &Words, normals: &mut [f32; YIELD]) {
         let (halves, _) = words.as_chunks::<8>();
         let (targets, _) = normals.as_chunks_mut::<{ 2 * LANES }>();
         for (words, target) in halves.iter().zip(targets) {

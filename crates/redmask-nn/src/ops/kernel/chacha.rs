@@ -5,42 +5,47 @@ use super::super::simd::Simd;
 /// Blocks made at once.
 pub(in super::super) const BLOCKS: usize = 16;
 
-/// Word by word, the blocks `counter..counter + 16` of the stream of `key`, with a 64-bit counter and the nonce zero.
-pub(in super::super) fn chacha20(simd: Simd, key: &[u8; 32], counter: u64) -> [[u32; BLOCKS]; 16] {
-    let start = start(key, counter);
-    let mut state = start;
-    match simd {
-        // SAFETY: `Simd` values of a path exist only where the CPU has its instructions.
-        #[cfg(target_arch = "x86_64")]
-        Simd::Avx512 => unsafe { avx512::rounds(&mut state) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Simd::Avx2 => unsafe { avx2::rounds(&mut state) },
-        #[cfg(not(target_arch = "x86_64"))]
-        Simd::Avx512 | Simd::Avx2 => portable(&mut state),
-        Simd::Portable => portable(&mut state),
-    }
-    for (row, start) in state.iter_mut().zip(&start) {
-        for (word, start) in row.iter_mut().zip(start) {
-            *word = word.wrapping_add(*start);
-        }
-    }
-    state
+/// Sixteen blocks, word by word.
+pub(in super::super) type Words = [[u32; BLOCKS]; 16];
+
+/// The stream of a key, with a 64-bit counter and the nonce zero.
+pub(in super::super) struct ChaCha20 {
+    simd: Simd,
+    start: Words,
 }
 
-fn start(key: &[u8; 32], counter: u64) -> [[u32; BLOCKS]; 16] {
-    let mut start = [[0; BLOCKS]; 16];
-    let constants = b"expand 32-byte k".as_chunks::<4>().0;
-    for (row, word) in start
-        .iter_mut()
-        .zip(constants.iter().chain(key.as_chunks::<4>().0))
-    {
-        *row = [u32::from_le_bytes(*word); BLOCKS];
+impl ChaCha20 {
+    pub(in super::super) fn new(simd: Simd, key: &[u8; 32]) -> Self {
+        let mut start = [[0; BLOCKS]; 16];
+        let constants = b"expand 32-byte k".as_chunks::<4>().0;
+        for (row, word) in start
+            .iter_mut()
+            .zip(constants.iter().chain(key.as_chunks::<4>().0))
+        {
+            *row = [u32::from_le_bytes(*word); BLOCKS];
+        }
+        Self { simd, start }
     }
-    let blocks: [u64; BLOCKS] = std::array::from_fn(|lane| counter + lane as u64);
-    start[12] = blocks.map(|block| block as u32);
-    start[13] = blocks.map(|block| (block >> 32) as u32);
-    start
+
+    /// Writes the blocks `counter..counter + 16`.
+    pub(in super::super) fn blocks(&mut self, counter: u64, words: &mut Words) {
+        for lane in 0..BLOCKS {
+            let block = counter + lane as u64;
+            self.start[12][lane] = block as u32;
+            self.start[13][lane] = (block >> 32) as u32;
+        }
+        match self.simd {
+            // SAFETY: `Simd` values of a path exist only where the CPU has its instructions.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx512 => unsafe { avx512::rounds(&self.start, words) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Simd::Avx2 => unsafe { avx2::rounds(&self.start, words) },
+            #[cfg(not(target_arch = "x86_64"))]
+            Simd::Avx512 | Simd::Avx2 => portable(&self.start, words),
+            Simd::Portable => portable(&self.start, words),
+        }
+    }
 }
 
 /// A double round over sixteen words, given addition, exclusive or and rotation. Written out, because indices that are not
@@ -72,14 +77,14 @@ fn rotate<const LEFT: u32, const RIGHT: u32>(x: u32) -> u32 {
     x << LEFT | x >> RIGHT
 }
 
-fn portable(state: &mut [[u32; BLOCKS]; 16]) {
+fn portable(start: &Words, words: &mut Words) {
     for lane in 0..BLOCKS {
-        let mut s = state.map(|row| row[lane]);
+        let mut s = start.each_ref().map(|row| row[lane]);
         for _ in 0..10 {
             double_round!(s, u32::wrapping_add, std::ops::BitXor::bitxor, rotate);
         }
-        for (row, word) in state.iter_mut().zip(s) {
-            row[lane] = word;
+        for ((row, start), word) in words.iter_mut().zip(start).zip(s) {
+            row[lane] = word.wrapping_add(start[lane]);
         }
     }
 }
@@ -89,18 +94,21 @@ fn portable(state: &mut [[u32; BLOCKS]; 16]) {
 macro_rules! rounds {
     ($feature:literal, $lanes:literal, $load:ident, $store:ident, $add:ident, $xor:ident, $rotate:ident) => {
         #[target_feature(enable = $feature)]
-        pub(super) fn rounds(state: &mut [[u32; BLOCKS]; 16]) {
+        pub(super) fn rounds(start: &Words, words: &mut Words) {
             for lane in (0..BLOCKS).step_by($lanes) {
                 // SAFETY: the lanes from `lane` on lie inside of the row; loads and stores are unaligned.
-                let mut s = state
+                let mut s = start
                     .each_ref()
                     .map(|row| unsafe { $load(row[lane..].as_ptr().cast()) });
                 for _ in 0..10 {
                     double_round!(s, $add, $xor, $rotate);
                 }
-                for (row, words) in state.iter_mut().zip(s) {
+                for ((row, start), word) in words.iter_mut().zip(start).zip(s) {
                     // SAFETY: as above.
-                    unsafe { $store(row[lane..].as_mut_ptr().cast(), words) };
+                    unsafe {
+                        let word = $add(word, $load(start[lane..].as_ptr().cast()));
+                        $store(row[lane..].as_mut_ptr().cast(), word);
+                    }
                 }
             }
         }
@@ -114,7 +122,7 @@ mod avx512 {
         _mm512_xor_si512,
     };
 
-    use super::BLOCKS;
+    use super::{BLOCKS, Words};
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -140,7 +148,7 @@ mod avx2 {
         _mm256_srli_epi32, _mm256_storeu_si256, _mm256_xor_si256,
     };
 
-    use super::BLOCKS;
+    use super::{BLOCKS, Words};
 
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -171,8 +179,10 @@ mod tests {
         let key = *b"an example of thirty-two bytes!!";
         for simd in Simd::available() {
             let mut reference = ChaCha20Rng::from_seed(key);
+            let mut stream = ChaCha20::new(simd, &key);
+            let mut words = [[0; BLOCKS]; 16];
             for round in 0..3 {
-                let words = chacha20(simd, &key, round * BLOCKS as u64);
+                stream.blocks(round * BLOCKS as u64, &mut words);
                 for lane in 0..BLOCKS {
                     for (word, row) in words.iter().enumerate() {
                         let expected = reference.next_u32();
