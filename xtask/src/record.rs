@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Patterns of what is listed unless `--only` says otherwise; `*` stands for any run of characters.
-const LISTED: [&str; 9] = [
+const LISTED: [&str; 10] = [
     "*.auc",
     "*.accuracy",
     "*.f1",
@@ -18,6 +18,7 @@ const LISTED: [&str; 9] = [
     "segmentation.dice",
     "segmentation.gap",
     "backdoor.*",
+    "control.backdoor.*",
     "privacy.*",
 ];
 
