@@ -300,10 +300,12 @@ impl Predictor for OnnxPredictor {
         let own = [first.image.height(), first.image.width()];
         let size = self.config.input.size.unwrap_or(own);
         let plan = self.plan(size)?;
-        let answers = batch
+        // Collected before it is judged: the error is the first record's, whichever thread met one first.
+        let answers: Vec<_> = batch
             .par_iter()
             .map(|sample| self.run(&plan, sample, size))
-            .collect::<Result<Vec<_>>>()?;
+            .collect();
+        let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
         let kind = match self.config.output.activation {
             Activation::Labels => {
                 let maps = answers.iter().zip(batch);
@@ -314,10 +316,11 @@ impl Predictor for OnnxPredictor {
             Activation::Probabilities => ScoreKind::Probabilities,
         };
         let to = [first.labels.height(), first.labels.width()];
-        let planes = answers
+        let planes: Vec<_> = answers
             .par_iter()
             .map(|answer| answer.scores(&self.config, to))
-            .collect::<Result<Vec<_>>>()?;
+            .collect();
+        let planes = planes.into_iter().collect::<Result<Vec<_>>>()?;
         let shape = [batch.len(), self.config.output.classes, to[0], to[1]];
         Scores::new(kind, shape, planes.concat()).map(Prediction::Scores)
     }
