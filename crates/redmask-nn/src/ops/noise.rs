@@ -1,6 +1,9 @@
 //! Gaussian noise from a cryptographic generator, many draws at a time.
 
-use super::kernel::chacha::{BLOCKS as LANES, ChaCha20, Words};
+use super::kernel::{
+    chacha::{BLOCKS as LANES, ChaCha20, Words},
+    pointwise::multiply_add,
+};
 use super::simd::{Simd, multiversion};
 
 /// Numbers that one round of blocks yields: eight words for two of them.
@@ -42,15 +45,6 @@ multiversion! {
             }
         }
     }
-}
-
-#[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "has to take on the caller's instruction set"
-)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
 /// Two independent standard normals from two uniform words; at most 6.7 in size.

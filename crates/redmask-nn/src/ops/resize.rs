@@ -21,7 +21,7 @@ pub fn upsample_nearest2x(x: Tensor<4>) -> Tensor<4> {
     upsample_nearest(x, [2 * h, 2 * w])
 }
 
-/// Nearest neighbour to `size` `[h, w]`: output `i` takes input `floor(i * in / out)`, PyTorch's `nearest`.
+/// Nearest neighbour to `size` `[h, w]`: output `i` takes input `floor(i * (in / out))` in f32, PyTorch's `nearest`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     if !on_cpu(&x) {
         let options = InterpolateOptions::new(InterpolateMode::Nearest);

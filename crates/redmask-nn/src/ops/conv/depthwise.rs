@@ -5,13 +5,13 @@
 use std::cell::RefCell;
 
 use super::super::{
-    kernel::pointwise::{self, Affine},
-    memory::{self, Shared},
+    kernel::pointwise,
+    memory,
     scratch::{self, Scratch},
-    simd::{Simd, multiversion},
+    simd::multiversion,
 };
 use super::{
-    geometry::{Shifts, even_part},
+    geometry::{Shifts, Sums, even_part},
     layout::Halo,
     weight::Weight,
 };
@@ -40,15 +40,15 @@ pub(super) fn takes(shifts: &Shifts) -> bool {
     one && shifts.step == [1, 1] && !shifts.taps.is_empty()
 }
 
-/// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
-pub(super) fn run(
-    simd: Simd,
-    shifts: &Shifts,
-    x: &[f32],
-    weight: Weight<'_>,
-    maps: Option<&[Affine]>,
-    y: Shared<'_, f32>,
-) {
+/// Computes `sums`.
+pub(super) fn run(sums: Sums<'_>, weight: Weight<'_>) {
+    let Sums {
+        simd,
+        shifts,
+        x,
+        maps,
+        y,
+    } = sums;
     let (positions, planes) = (shifts.positions(), shifts.batch * shifts.groups);
     if positions * planes == 0 {
         return;

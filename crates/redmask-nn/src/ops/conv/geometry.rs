@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::ops::ConvOptions;
 
+use super::super::{kernel::pointwise::Affine, memory::Shared, simd::Simd};
 use super::weight::{Reduce, Weight};
 
 /// The sizes of one convolution.
@@ -216,6 +217,17 @@ impl Shifts {
         let high = high.min(self.grid[axis]);
         low.min(high)..high
     }
+}
+
+/// Sums over shifted reads to be computed: all positions of `shifts` into `y`, each output channel mapped by its own of `maps`,
+/// if given.
+#[derive(Clone, Copy)]
+pub(super) struct Sums<'a> {
+    pub(super) simd: Simd,
+    pub(super) shifts: &'a Shifts,
+    pub(super) x: &'a [f32],
+    pub(super) maps: Option<&'a [Affine]>,
+    pub(super) y: Shared<'a, f32>,
 }
 
 /// Splits `total` into `parts` consecutive ranges that differ by at most one in length.

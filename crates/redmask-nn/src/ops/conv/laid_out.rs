@@ -10,9 +10,9 @@ use burn::backend::flex::FlexTensor;
 #[cfg(target_arch = "x86_64")]
 use super::mixed;
 use super::{
-    super::{Precision, flex::values, kernel::pointwise::Affine, memory::Shared, simd::Simd},
+    super::{Precision, flex::values, simd::Simd},
     Arithmetic, depthwise,
-    geometry::{Geometry, Shifts},
+    geometry::{Geometry, Shifts, Sums},
     pack::PackedWeight,
     shifted::{self, Factors},
     weight::{Reduce, Weight},
@@ -79,9 +79,6 @@ impl KeptWeights {
         shifts: &Shifts,
     ) -> Arc<LaidOut> {
         let view = g.view(values(weight), Reduce::Inputs);
-        if algorithm == Algorithm::AsItLies {
-            return Arc::new(LaidOut::AsItLies);
-        }
         let key = Key {
             address: view.values.as_ptr().addr(),
             shape: g.weight_shape(),
@@ -105,7 +102,8 @@ impl KeptWeights {
 /// The algorithms for sums over shifted reads, by what they make of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Algorithm {
-    AsItLies,
+    Depthwise,
+    InRows,
     Packed,
     Filtered,
     #[cfg(target_arch = "x86_64")]
@@ -118,11 +116,10 @@ impl Algorithm {
         match arithmetic {
             #[cfg(target_arch = "x86_64")]
             Arithmetic::Tiles(_) => Self::Tiled,
+            Arithmetic::Vectors(_) if depthwise::takes(shifts) => Self::Depthwise,
             Arithmetic::Vectors(_) if winograd::takes(shifts, kept) => Self::Filtered,
-            Arithmetic::Vectors(_) if shifted::packs(shifts) && !depthwise::takes(shifts) => {
-                Self::Packed
-            }
-            Arithmetic::Vectors(_) => Self::AsItLies,
+            Arithmetic::Vectors(_) if shifted::packs(shifts) => Self::Packed,
+            Arithmetic::Vectors(_) => Self::InRows,
         }
     }
 }
@@ -130,7 +127,8 @@ impl Algorithm {
 /// What an algorithm makes of a weight.
 #[derive(Debug)]
 pub(super) enum LaidOut {
-    AsItLies,
+    Depthwise,
+    InRows,
     Packed(PackedWeight),
     Filtered(TransformedWeight),
     #[cfg(target_arch = "x86_64")]
@@ -146,7 +144,8 @@ impl LaidOut {
         shifts: &Shifts,
     ) -> Self {
         match algorithm {
-            Algorithm::AsItLies => Self::AsItLies,
+            Algorithm::Depthwise => Self::Depthwise,
+            Algorithm::InRows => Self::InRows,
             Algorithm::Packed => Self::Packed(PackedWeight::new(simd, weight, shifts)),
             Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, weight)),
             #[cfg(target_arch = "x86_64")]
@@ -154,26 +153,15 @@ impl LaidOut {
         }
     }
 
-    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given. `weight` is
-    /// what was laid out.
-    pub(super) fn sums(
-        &self,
-        simd: Simd,
-        shifts: &Shifts,
-        x: &[f32],
-        weight: Weight<'_>,
-        maps: Option<&[Affine]>,
-        y: Shared<'_, f32>,
-    ) {
+    /// Computes `sums`; `weight` is what was laid out.
+    pub(super) fn sums(&self, sums: Sums<'_>, weight: Weight<'_>) {
         match self {
-            Self::AsItLies if depthwise::takes(shifts) => {
-                depthwise::run(simd, shifts, x, weight, maps, y);
-            }
-            Self::AsItLies => shifted::run(simd, shifts, x, Factors::InRows(weight), maps, y),
-            Self::Packed(weight) => shifted::run(simd, shifts, x, Factors::Packed(weight), maps, y),
-            Self::Filtered(weight) => winograd::run(simd, shifts, x, weight, maps, y),
+            Self::Depthwise => depthwise::run(sums, weight),
+            Self::InRows => shifted::run(sums, Factors::InRows(weight)),
+            Self::Packed(weight) => shifted::run(sums, Factors::Packed(weight)),
+            Self::Filtered(weight) => winograd::run(sums, weight),
             #[cfg(target_arch = "x86_64")]
-            Self::Tiled(weight) => mixed::run(simd, shifts, x, weight, maps, y),
+            Self::Tiled(weight) => mixed::run(sums, weight),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use self::{
     laid_out::{Computation, KeptWeights},
 };
 use self::{
-    geometry::Shifts,
+    geometry::Sums,
     laid_out::{Algorithm, LaidOut},
     weight::{Reduce, Weight},
     weight_gradient::weight_gradient,
@@ -40,7 +40,7 @@ use super::{
     extension::{CpuOps, on_cpu},
     flex::{self, contiguous, values},
     kernel::pointwise::Affine,
-    memory::{self, Shared},
+    memory,
     simd::Simd,
 };
 
@@ -214,26 +214,32 @@ impl Arithmetic {
         }
     }
 
-    /// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
-    fn sums(
-        self,
-        shifts: &Shifts,
-        x: &[f32],
-        weight: Weight<'_>,
-        maps: Option<&[Affine]>,
-        y: Shared<'_, f32>,
-    ) {
-        let algorithm = Algorithm::choose(self, shifts, false);
-        let laid_out = LaidOut::new(self.simd(), algorithm, weight, shifts);
-        laid_out.sums(self.simd(), shifts, x, weight, maps, y);
+    /// Computes `sums`.
+    fn compute(self, sums: Sums<'_>, weight: Weight<'_>) {
+        let algorithm = Algorithm::choose(self, sums.shifts, false);
+        LaidOut::new(sums.simd, algorithm, weight, sums.shifts).sums(sums, weight);
     }
 
     /// The output `[n, out, oh, ow]`, each channel mapped by its own of `maps`, if given.
     fn forward(self, g: &Geometry, x: &[f32], weight: &[f32], maps: Option<&[Affine]>) -> Vec<f32> {
-        let (shifts, weight) = (g.forward_shifts(), g.view(weight, Reduce::Inputs));
+        let (simd, shifts) = (self.simd(), &g.forward_shifts());
+        let weight = g.view(weight, Reduce::Inputs);
         let len = g.output_shape().iter().product();
         // SAFETY: the grid of a forward pass is the whole output.
-        unsafe { memory::filled(len, |y| self.sums(&shifts, x, weight, maps, y)) }
+        unsafe {
+            memory::filled(len, |y| {
+                self.compute(
+                    Sums {
+                        simd,
+                        shifts,
+                        x,
+                        maps,
+                        y,
+                    },
+                    weight,
+                )
+            })
+        }
     }
 
     /// [`Self::forward`] with weights that are kept.
@@ -245,13 +251,26 @@ impl Arithmetic {
         maps: Option<&[Affine]>,
         kept: &KeptWeights,
     ) -> Vec<f32> {
-        let (simd, shifts) = (self.simd(), g.forward_shifts());
-        let algorithm = Algorithm::choose(self, &shifts, true);
-        let laid_out = kept.get(simd, g, algorithm, weight, &shifts);
+        let (simd, shifts) = (self.simd(), &g.forward_shifts());
+        let algorithm = Algorithm::choose(self, shifts, true);
+        let laid_out = kept.get(simd, g, algorithm, weight, shifts);
         let weight = g.view(values(weight), Reduce::Inputs);
         let len = g.output_shape().iter().product();
         // SAFETY: the grid of a forward pass is the whole output.
-        unsafe { memory::filled(len, |y| laid_out.sums(simd, &shifts, x, weight, maps, y)) }
+        unsafe {
+            memory::filled(len, |y| {
+                laid_out.sums(
+                    Sums {
+                        simd,
+                        shifts,
+                        x,
+                        maps,
+                        y,
+                    },
+                    weight,
+                )
+            })
+        }
     }
 
     /// The gradient of the input `[n, c, h, w]`, given that of the output.
@@ -261,8 +280,15 @@ impl Arithmetic {
         // SAFETY: the grids of the residues cover the input.
         unsafe {
             memory::filled(len, |dx| {
-                for shifts in g.data_gradient_shifts() {
-                    self.sums(&shifts, dy, weight, None, dx);
+                for shifts in &g.data_gradient_shifts() {
+                    let sums = Sums {
+                        simd: self.simd(),
+                        shifts,
+                        x: dy,
+                        maps: None,
+                        y: dx,
+                    };
+                    self.compute(sums, weight);
                 }
             })
         }

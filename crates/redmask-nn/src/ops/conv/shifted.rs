@@ -13,7 +13,7 @@ use super::super::{
 };
 use super::{
     columns::ColumnReads,
-    geometry::{Shifts, even_part},
+    geometry::{Shifts, Sums, even_part},
     layout::{Halo, Layout},
     pack::PackedWeight,
     weight::Weight,
@@ -57,15 +57,15 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
-pub(super) fn run(
-    simd: Simd,
-    shifts: &Shifts,
-    x: &[f32],
-    weight: Factors<'_>,
-    maps: Option<&[Affine]>,
-    y: Shared<'_, f32>,
-) {
+/// Computes `sums`.
+pub(super) fn run(sums: Sums<'_>, weight: Factors<'_>) {
+    let Sums {
+        simd,
+        shifts,
+        x,
+        maps,
+        y,
+    } = sums;
     let Blocking { lanes, mr, vectors } = simd.blocking();
     let blocks = shifts.outputs.div_ceil(mr);
     let (positions, threads) = (shifts.positions(), rayon::current_num_threads());

@@ -143,3 +143,12 @@ multiversion! {
         }
     }
 }
+
+multiversion! {
+    /// `sum += factor x`.
+    pub(in super::super) fn add_scaled(factor: f32, x: &[f32], sum: &mut [f32]) {
+        for (sum, &x) in sum.iter_mut().zip(x) {
+            *sum = multiply_add::<FUSED>(factor, x, *sum);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::super::conv::{Geometry, gradient_of_weight};
 use super::super::flex::values;
+use super::super::kernel::pointwise;
 use super::super::simd::{Simd, multiversion};
 use super::ghost;
 
@@ -144,7 +145,7 @@ fn weighted_sum(values: &[Vec<f32>], factors: &[f32]) -> Vec<f32> {
     let mut sum = vec![0.0; len];
     let add = |start: usize, sum: &mut [f32]| {
         for (values, &factor) in values.iter().zip(factors) {
-            add_scaled(simd, factor, &values[start..start + sum.len()], sum);
+            pointwise::add_scaled(simd, factor, &values[start..start + sum.len()], sum);
         }
     };
     if len <= CHUNK {
@@ -173,14 +174,5 @@ multiversion! {
             }
         }
         lanes.iter().sum::<f64>() + rest.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>()
-    }
-}
-
-multiversion! {
-    /// `sum += factor x`.
-    fn add_scaled(factor: f32, x: &[f32], sum: &mut [f32]) {
-        for (sum, &x) in sum.iter_mut().zip(x) {
-            *sum = if FUSED { x.mul_add(factor, *sum) } else { *sum + x * factor };
-        }
     }
 }

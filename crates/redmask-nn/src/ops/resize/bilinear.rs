@@ -51,8 +51,8 @@ struct Reads {
 }
 
 impl Reads {
-    /// Runs `resize` on every plane: the plane as it is, the target of `target` floats, and room for the input's rows
-    /// at the output's width.
+    /// Planes of `target` floats: `resize` takes the index of a plane, the plane to write, and scratch for the input's rows at
+    /// the output's width.
     fn for_each_plane(
         &self,
         planes: usize,
@@ -135,13 +135,11 @@ impl Gradient<1> for Bilinear {
             dx.fill(0.0);
             let lines = source[plane * reads.rows.len() * width..].chunks_exact(width);
             for (line, &Pair { low, high, weight }) in lines.zip(&reads.rows) {
-                add_scaled(
-                    simd,
-                    line,
-                    1.0 - weight,
-                    &mut widened[low * width..][..width],
-                );
-                add_scaled(simd, line, weight, &mut widened[high * width..][..width]);
+                let mut add = |factor, row: usize| {
+                    pointwise::add_scaled(simd, factor, line, &mut widened[row * width..][..width]);
+                };
+                add(1.0 - weight, low);
+                add(weight, high);
             }
             for (wide, dx) in widened.chunks_exact(width).zip(dx.chunks_exact_mut(w)) {
                 for (value, &Pair { low, high, weight }) in wide.iter().zip(&reads.columns) {
@@ -158,14 +156,6 @@ multiversion! {
     fn blend(a: &[f32], b: &[f32], weight: f32, y: &mut [f32]) {
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
             *y = pointwise::multiply_add::<FUSED>(weight, b - a, a);
-        }
-    }
-}
-
-multiversion! {
-    fn add_scaled(x: &[f32], factor: f32, sum: &mut [f32]) {
-        for (sum, &x) in sum.iter_mut().zip(x) {
-            *sum = pointwise::multiply_add::<FUSED>(factor, x, *sum);
         }
     }
 }

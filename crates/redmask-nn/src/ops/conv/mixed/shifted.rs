@@ -12,7 +12,7 @@ use super::super::super::{
     scratch::{self, Scratch},
     simd::Simd,
 };
-use super::super::geometry::{Shifts, even_part};
+use super::super::geometry::{Shifts, Sums, even_part};
 use super::{
     strip::{LANES, Planes, spread, strips},
     weight::{PANEL, TiledWeight},
@@ -36,16 +36,15 @@ thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
 }
 
-/// Computes all positions of `shifts`, which have one group, into `y`, each output channel mapped by its own of `maps`, if
-/// given.
-pub(in super::super) fn run(
-    simd: Simd,
-    shifts: &Shifts,
-    x: &[f32],
-    weight: &TiledWeight,
-    maps: Option<&[Affine]>,
-    y: Shared<'_, f32>,
-) {
+/// Computes `sums`, which have one group.
+pub(in super::super) fn run(sums: Sums<'_>, weight: &TiledWeight) {
+    let Sums {
+        simd,
+        shifts,
+        x,
+        maps,
+        y,
+    } = sums;
     if shifts.batch * shifts.positions() == 0 {
         return;
     }

@@ -23,7 +23,7 @@ use super::super::{
     scratch::{self, Scratch},
     simd::Simd,
 };
-use super::geometry::{Shifts, even_part};
+use super::geometry::{Shifts, Sums, even_part};
 
 /// Points of a tile.
 const ALL_POINTS: usize = POINTS * POINTS;
@@ -100,19 +100,19 @@ const WINDOW: f64 = 90.0;
 /// Reading it from memory.
 const KEPT_WINDOW: f64 = 20.0;
 
-/// Computes all positions of `shifts` into `y`, each output channel mapped by its own of `maps`, if given.
+/// Computes `sums`.
 ///
 /// # Panics
 ///
 /// If the taps are not a 3x3 window of neighbours.
-pub(super) fn run(
-    simd: Simd,
-    shifts: &Shifts,
-    x: &[f32],
-    weight: &TransformedWeight,
-    maps: Option<&[Affine]>,
-    y: Shared<'_, f32>,
-) {
+pub(super) fn run(sums: Sums<'_>, weight: &TransformedWeight) {
+    let Sums {
+        simd,
+        shifts,
+        x,
+        maps,
+        y,
+    } = sums;
     let corner = window_of(shifts);
     let Blocking { lanes, vectors, .. } = simd.blocking();
     let [high, wide] = shifts.grid.map(|size| size.div_ceil(TILE));

@@ -4,7 +4,7 @@ use burn::tensor::ops::ConvOptions;
 
 use super::super::{
     super::{memory, parity::noise, simd::Simd},
-    geometry::Geometry,
+    geometry::{Geometry, Sums},
     shifted::{self, Factors},
     weight::Reduce,
 };
@@ -21,13 +21,35 @@ fn three_ways(simd: Simd, x_shape: [usize; 4], outputs: usize, padding: usize) -
     let weight = g.view(&w, Reduce::Inputs);
     let transformed = TransformedWeight::new(simd, &shifts, weight);
     let len = g.output_shape().iter().product();
+    let (shifts, x) = (&shifts, x.as_slice());
     // SAFETY: the grid of a forward pass is the whole output.
-    let filtered =
-        unsafe { memory::filled(len, |y| run(simd, &shifts, &x, &transformed, None, y)) };
+    let filtered = unsafe {
+        memory::filled(len, |y| {
+            run(
+                Sums {
+                    simd,
+                    shifts,
+                    x,
+                    maps: None,
+                    y,
+                },
+                &transformed,
+            );
+        })
+    };
     // SAFETY: as above.
     let shifted = unsafe {
         memory::filled(len, |y| {
-            shifted::run(simd, &shifts, &x, Factors::InRows(weight), None, y);
+            shifted::run(
+                Sums {
+                    simd,
+                    shifts,
+                    x,
+                    maps: None,
+                    y,
+                },
+                Factors::InRows(weight),
+            );
         })
     };
     let mut exact = vec![0.0; len];
