@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use super::super::{
     kernel::{
-        Blocking, Tile,
+        Blocking, FactorLayout, Tile,
         pointwise::{self, Affine},
     },
     memory::{self, Shared},
@@ -150,6 +150,10 @@ impl Task<'_> {
         } = buffers;
         self.point(channels_at_once, offsets);
         let a_row_step = self.point_factors(channels_at_once, factors);
+        let layout = match self.weight {
+            Factors::Packed(_) => FactorLayout::Packed,
+            Factors::InRows(_) => FactorLayout::InRows,
+        };
         if self.layout == Layout::Columns {
             reads.prepare(self.shifts, self.first, self.count, width);
         }
@@ -187,10 +191,7 @@ impl Task<'_> {
                         ldc,
                         accumulate: channel > 0,
                     };
-                    let kernel = match self.weight {
-                        Factors::Packed(_) => self.simd.kernel(rows, vectors.len()),
-                        Factors::InRows(_) => self.simd.kernel_in_rows(rows, vectors.len()),
-                    };
+                    let kernel = self.simd.kernel(layout, rows, vectors.len());
                     // SAFETY: the weight holds these rows, channels and taps; each offset leaves `width` elements of
                     // `source`.
                     unsafe { kernel(&tile) };

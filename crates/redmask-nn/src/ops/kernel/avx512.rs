@@ -9,38 +9,20 @@ use super::{Kernel, Tile};
 const MR: usize = 8;
 const LANES: usize = 16;
 
-macro_rules! row {
-    ($rows:literal, $packed:literal) => {
-        [
+macro_rules! kernels {
+    ($packed:literal: $($rows:literal)*) => {
+        [$([
             tile::<$rows, 1, $packed> as Kernel,
             tile::<$rows, 2, $packed>,
             tile::<$rows, 3, $packed>,
-        ]
+        ]),*]
     };
 }
 
-/// For packed factors: by rows less one and vectors less one.
-pub(super) const PACKED: [[Kernel; 3]; MR] = [
-    row!(1, true),
-    row!(2, true),
-    row!(3, true),
-    row!(4, true),
-    row!(5, true),
-    row!(6, true),
-    row!(7, true),
-    row!(8, true),
-];
-
-/// For factors in rows: likewise.
-pub(super) const IN_ROWS: [[Kernel; 3]; MR] = [
-    row!(1, false),
-    row!(2, false),
-    row!(3, false),
-    row!(4, false),
-    row!(5, false),
-    row!(6, false),
-    row!(7, false),
-    row!(8, false),
+/// By the layout of the factors, rows less one and vectors less one.
+pub(super) const KERNELS: [[[Kernel; 3]; MR]; 2] = [
+    kernels!(true: 1 2 3 4 5 6 7 8),
+    kernels!(false: 1 2 3 4 5 6 7 8),
 ];
 
 /// # Safety

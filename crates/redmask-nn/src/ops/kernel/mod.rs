@@ -23,6 +23,13 @@ mod transpose;
 pub(super) use self::transpose::transpose_8x8;
 use super::simd::Simd;
 
+/// How a kernel finds its factors, see [`Tile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FactorLayout {
+    Packed,
+    InRows,
+}
+
 /// One call of the micro-kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
@@ -87,33 +94,19 @@ impl Simd {
         }
     }
 
-    /// The kernel for `rows` of a packed panel and `vectors` of columns.
+    /// The kernel for factors that lie like this, in `rows`, and `vectors` of columns.
     ///
     /// # Panics
     ///
     /// If either exceeds the path's [`Blocking`] or is zero.
-    pub(super) fn kernel(self, rows: usize, vectors: usize) -> Kernel {
+    pub(super) fn kernel(self, factors: FactorLayout, rows: usize, vectors: usize) -> Kernel {
+        let factors = factors as usize;
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::PACKED[rows - 1][vectors - 1],
+            Self::Avx2 => avx2::KERNELS[factors][rows - 1][vectors - 1],
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::PACKED[rows - 1][vectors - 1],
-            _ => portable::PACKED[rows - 1][vectors - 1],
-        }
-    }
-
-    /// The kernel for factors in `rows` and `vectors` of columns.
-    ///
-    /// # Panics
-    ///
-    /// As [`Self::kernel`].
-    pub(super) fn kernel_in_rows(self, rows: usize, vectors: usize) -> Kernel {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::IN_ROWS[rows - 1][vectors - 1],
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::IN_ROWS[rows - 1][vectors - 1],
-            _ => portable::IN_ROWS[rows - 1][vectors - 1],
+            Self::Avx512 => avx512::KERNELS[factors][rows - 1][vectors - 1],
+            _ => portable::KERNELS[factors][rows - 1][vectors - 1],
         }
     }
 }
@@ -143,14 +136,20 @@ mod tests {
             let a_offsets: Vec<u32> = (0..depth as u32).map(|k| k * 5).collect();
             for rows in 1..=mr {
                 for vectors in 1..=vectors {
-                    for (accumulate, in_rows) in
-                        [(false, false), (true, false), (false, true), (true, true)]
-                    {
+                    for (accumulate, layout) in [
+                        (false, FactorLayout::Packed),
+                        (true, FactorLayout::Packed),
+                        (false, FactorLayout::InRows),
+                        (true, FactorLayout::InRows),
+                    ] {
                         let ldc = vectors * lanes + 3;
                         let mut c = vec![0.5_f32; mr * ldc];
                         let tile = Tile {
                             depth,
-                            a: if in_rows { &a_in_rows } else { &a }.as_ptr(),
+                            a: match layout {
+                                FactorLayout::Packed => a.as_ptr(),
+                                FactorLayout::InRows => a_in_rows.as_ptr(),
+                            },
                             a_offsets: a_offsets.as_ptr(),
                             a_row_step,
                             b: b.as_ptr(),
@@ -159,11 +158,7 @@ mod tests {
                             ldc,
                             accumulate,
                         };
-                        let kernel = if in_rows {
-                            simd.kernel_in_rows(rows, vectors)
-                        } else {
-                            simd.kernel(rows, vectors)
-                        };
+                        let kernel = simd.kernel(layout, rows, vectors);
                         // SAFETY: the path is available, offsets + 48 stay below 500, c holds mr rows.
                         unsafe { kernel(&tile) };
                         for (i, &got) in c.iter().enumerate() {

@@ -7,7 +7,11 @@ mod by_channels;
 mod by_pixels;
 mod depthwise;
 
-use super::super::{kernel::Tile, memory, simd::Simd};
+use super::super::{
+    kernel::{FactorLayout, Tile},
+    memory,
+    simd::Simd,
+};
 use super::{geometry::Geometry, transpose::transpose};
 
 /// Pixels summed in one call of the micro-kernel: their columns stay in the first-level cache.
@@ -176,10 +180,10 @@ impl Product<'_> {
         let blocking = simd.blocking();
         let width = self.vectors * blocking.lanes;
         let pixels = self.offsets.values.len();
-        let (a, a_offsets, a_row_step) = match self.factors {
+        let (layout, a, a_offsets, a_row_step) = match self.factors {
             Factors::Packed(panel) => {
                 assert!(panel.len() >= pixels * blocking.mr, "panel too short");
-                (panel.as_ptr(), std::ptr::null(), 1)
+                (FactorLayout::Packed, panel.as_ptr(), std::ptr::null(), 1)
             }
             Factors::InRows {
                 values,
@@ -191,7 +195,12 @@ impl Product<'_> {
                     values.len() > (self.rows - 1) * step + offsets.last,
                     "rows too short"
                 );
-                (values.as_ptr(), offsets.values.as_ptr(), step)
+                (
+                    FactorLayout::InRows,
+                    values.as_ptr(),
+                    offsets.values.as_ptr(),
+                    step,
+                )
             }
         };
         assert!(
@@ -213,11 +222,7 @@ impl Product<'_> {
             ldc: self.pitch,
             accumulate: true,
         };
-        let kernel = if a_offsets.is_null() {
-            simd.kernel(self.rows, self.vectors)
-        } else {
-            simd.kernel_in_rows(self.rows, self.vectors)
-        };
+        let kernel = simd.kernel(layout, self.rows, self.vectors);
         // SAFETY: the extents were checked above.
         unsafe { kernel(&tile) };
     }

@@ -16,7 +16,7 @@ use self::transform::{Lines, POINTS, Points, TILE};
 pub(super) use self::weight::TransformedWeight;
 use super::super::{
     kernel::{
-        Blocking, Tile,
+        Blocking, FactorLayout, Tile,
         pointwise::{self, Affine},
     },
     memory::{self, Shared},
@@ -202,7 +202,7 @@ impl Task<'_> {
                             let rows = mr.min(s.outputs - block * mr);
                             // SAFETY: the panel holds all channels from this one on; each row of the inputs holds
                             // `strip_width` elements, each row of the products all columns.
-                            unsafe { self.simd.kernel(rows, vectors)(&tile) };
+                            unsafe { self.simd.kernel(FactorLayout::Packed, rows, vectors)(&tile) };
                         }
                     }
                 }
