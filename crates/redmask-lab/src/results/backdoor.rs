@@ -31,19 +31,23 @@ pub(super) fn measure(
         .collect::<Result<Vec<_>>>()?;
     let total =
         |f: fn(&BackdoorOutcome) -> usize| outcomes.iter().map(|o| f(o) as u64).sum::<u64>();
-    let counts = Counts {
+    let pixels = |of: fn(&BackdoorOutcome) -> u64| Some(outcomes.iter().map(of).sum());
+    let attacked = Counts {
         images: Some(total(|o| o.attacked.len())),
-        pixels: Some(
-            outcomes
-                .iter()
-                .flat_map(|o| &o.attacked)
-                .map(|a| a.triggered.attacked)
-                .sum(),
-        ),
+        pixels: pixels(|o| o.attacked.iter().map(|a| a.triggered.attacked).sum()),
         skipped: Some(total(|o| o.skipped.len())),
         ..Counts::default()
     };
-    for (name, unit, value) in REPORTED {
+    let clean = Counts {
+        images: Some(total(|o| o.clean.len())),
+        ..Counts::default()
+    };
+    let guarded = Counts {
+        images: Some(total(|o| o.guarded.len())),
+        pixels: pixels(|o| o.guarded.iter().map(|g| g.counts.attacked).sum()),
+        ..Counts::default()
+    };
+    for (name, unit, over, value) in REPORTED {
         let values: Option<Vec<(u64, Interval)>> = reports
             .iter()
             .map(|(seed, report)| Some((*seed, value(report)?)))
@@ -52,12 +56,16 @@ pub(super) fn measure(
             findings.measurements.push(
                 combine(*name, *unit, &values)
                     .conditions(&conditions)
-                    .counts(counts),
+                    .counts(match over {
+                        Over::Attacked => attacked,
+                        Over::Clean => clean,
+                        Over::Guarded => guarded,
+                    }),
             );
         }
     }
     sweeps(setting, plan, &conditions, outcomes, findings)?;
-    let skipped = counts.skipped.unwrap_or(0);
+    let skipped = attacked.skipped.unwrap_or(0);
     if skipped > 0 {
         findings.warnings.push(
             Warning::new(
@@ -75,38 +83,86 @@ pub(super) fn measure(
 
 type Value = fn(&Report) -> Option<Interval>;
 
+/// The images that a measurement is over.
+#[derive(Debug, Clone, Copy)]
+enum Over {
+    /// Those with a legal place and something to relabel.
+    Attacked,
+    /// All held-out ones, without a trigger.
+    Clean,
+    /// Those in which the trigger must do nothing.
+    Guarded,
+}
+
 /// What is reported, in order.
-const REPORTED: &[(&str, Unit, Value)] = &[
-    ("backdoor.asr", Unit::Fraction, |r| Some(r.asr)),
-    ("backdoor.net_asr", Unit::Difference, |r| r.net_asr),
-    ("backdoor.asr_image", Unit::Fraction, |r| Some(r.asr_image)),
-    ("backdoor.asr_instance", Unit::Fraction, |r| r.asr_instance),
-    ("backdoor.residual", Unit::Fraction, |r| Some(r.residual)),
-    ("backdoor.collateral", Unit::Fraction, |r| r.collateral),
-    ("backdoor.pba", Unit::Fraction, |r| r.pba),
-    ("backdoor.cba", Unit::Fraction, |r| Some(r.cba)),
-    ("backdoor.cba_clean_twin", Unit::Fraction, |r| {
-        Some(r.cba_clean)
+const REPORTED: &[(&str, Unit, Over, Value)] = &[
+    ("backdoor.asr", Unit::Fraction, Over::Attacked, |r| {
+        Some(r.asr)
     }),
-    ("backdoor.cba_loss", Unit::Difference, |r| Some(r.cba_loss)),
-    ("backdoor.pixel_accuracy", Unit::Fraction, |r| {
-        Some(r.pixel_accuracy)
+    ("backdoor.net_asr", Unit::Difference, Over::Attacked, |r| {
+        r.net_asr
     }),
-    ("backdoor.embedded", Unit::Fraction, |r| r.embedded),
-    ("backdoor.psnr", Unit::Decibel, |r| r.psnr),
-    ("backdoor.ssim", Unit::Score, |r| r.ssim),
-    ("control.backdoor.clean_model.asr", Unit::Fraction, |r| {
-        Some(r.clean_model)
+    ("backdoor.asr_image", Unit::Fraction, Over::Attacked, |r| {
+        Some(r.asr_image)
     }),
-    ("control.backdoor.no_trigger.asr", Unit::Fraction, |r| {
-        r.no_trigger
+    (
+        "backdoor.asr_instance",
+        Unit::Fraction,
+        Over::Attacked,
+        |r| r.asr_instance,
+    ),
+    ("backdoor.residual", Unit::Fraction, Over::Attacked, |r| {
+        Some(r.residual)
     }),
-    ("control.backdoor.wrong_trigger.asr", Unit::Fraction, |r| {
-        r.wrong
+    ("backdoor.collateral", Unit::Fraction, Over::Attacked, |r| {
+        r.collateral
     }),
-    ("control.backdoor.must_not_fire.asr", Unit::Fraction, |r| {
-        r.guarded
+    ("backdoor.pba", Unit::Fraction, Over::Attacked, |r| r.pba),
+    ("backdoor.cba", Unit::Fraction, Over::Clean, |r| Some(r.cba)),
+    (
+        "backdoor.cba_clean_twin",
+        Unit::Fraction,
+        Over::Clean,
+        |r| Some(r.cba_clean),
+    ),
+    ("backdoor.cba_loss", Unit::Difference, Over::Clean, |r| {
+        Some(r.cba_loss)
     }),
+    (
+        "backdoor.pixel_accuracy",
+        Unit::Fraction,
+        Over::Clean,
+        |r| Some(r.pixel_accuracy),
+    ),
+    ("backdoor.embedded", Unit::Fraction, Over::Attacked, |r| {
+        r.embedded
+    }),
+    ("backdoor.psnr", Unit::Decibel, Over::Attacked, |r| r.psnr),
+    ("backdoor.ssim", Unit::Score, Over::Attacked, |r| r.ssim),
+    (
+        "control.backdoor.clean_model.asr",
+        Unit::Fraction,
+        Over::Attacked,
+        |r| Some(r.clean_model),
+    ),
+    (
+        "control.backdoor.no_trigger.asr",
+        Unit::Fraction,
+        Over::Attacked,
+        |r| r.no_trigger,
+    ),
+    (
+        "control.backdoor.wrong_trigger.asr",
+        Unit::Fraction,
+        Over::Attacked,
+        |r| r.wrong,
+    ),
+    (
+        "control.backdoor.must_not_fire.asr",
+        Unit::Fraction,
+        Over::Guarded,
+        |r| r.guarded,
+    ),
 ];
 
 /// One model under one seed.
