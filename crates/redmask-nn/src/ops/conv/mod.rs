@@ -237,7 +237,7 @@ impl Arithmetic {
                         y,
                     },
                     weight,
-                )
+                );
             })
         }
     }
@@ -268,7 +268,7 @@ impl Arithmetic {
                         y,
                     },
                     weight,
-                )
+                );
             })
         }
     }
