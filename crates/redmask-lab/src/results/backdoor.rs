@@ -40,6 +40,8 @@ pub(super) fn measure(
     };
     let clean = Counts {
         images: Some(total(|o| o.clean.len())),
+        pixels: pixels(|o| o.clean.iter().flat_map(|r| &r.clean).map(|c| c.truth).sum()),
+        skipped: Some(0),
         ..Counts::default()
     };
     let guarded = Counts {
