@@ -2,26 +2,36 @@
 
 use std::cell::RefCell;
 
-/// A buffer that grows and is never given back while its thread lives.
+/// A buffer that grows and is never given back while its thread lives. It starts at a cache line.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    values: Vec<f32>,
+    lines: Vec<Line>,
 }
+
+/// A cache line: what starts at one is read line by line, not two lines for each vector.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+// SAFETY: 64 bytes of plain numbers without padding; zeros are a value.
+unsafe impl bytemuck::Zeroable for Line {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for Line {}
 
 impl Scratch {
     /// `len` elements of unspecified content.
     pub(super) fn take(&mut self, len: usize) -> &mut [f32] {
-        if self.values.len() < len {
-            // Not resize: what is there need not be copied to the new place.
-            self.values = vec![0.0; len];
-        }
-        &mut self.values[..len]
+        self.take_as(len)
     }
 
     /// `len` elements of another plain type, of unspecified content.
     pub(super) fn take_as<T: bytemuck::Pod>(&mut self, len: usize) -> &mut [T] {
-        let floats = (len * size_of::<T>()).div_ceil(size_of::<f32>());
-        &mut bytemuck::cast_slice_mut(self.take(floats))[..len]
+        let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
+        if self.lines.len() < lines {
+            // Not resize: what is there need not be copied to the new place.
+            self.lines = bytemuck::zeroed_vec(lines);
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.lines[..lines])[..len]
     }
 }
 

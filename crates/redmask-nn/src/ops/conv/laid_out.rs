@@ -149,7 +149,7 @@ impl LaidOut {
             Algorithm::Packed => Self::Packed(PackedWeight::new(simd, weight, shifts)),
             Algorithm::Filtered => Self::Filtered(TransformedWeight::new(simd, shifts, weight)),
             #[cfg(target_arch = "x86_64")]
-            Algorithm::Tiled => Self::Tiled(mixed::TiledWeight::new(weight, shifts)),
+            Algorithm::Tiled => Self::Tiled(mixed::TiledWeight::new(simd, weight, shifts)),
         }
     }
 

@@ -12,6 +12,16 @@ pub(in super::super) const ROWS: usize = 16;
 /// Bytes of a row of a tile.
 pub(in super::super) const ROW_BYTES: usize = 64;
 
+/// A row of a tile. What starts at a cache line is read line by line, not two lines for each row.
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(in super::super) struct TileRow(pub(in super::super) [u16; 2 * ROWS]);
+
+// SAFETY: 64 bytes of plain numbers without padding; zeros are a value.
+unsafe impl bytemuck::Zeroable for TileRow {}
+// SAFETY: as above.
+unsafe impl bytemuck::Pod for TileRow {}
+
 /// Whether the CPU has AMX for bfloat16 and the operating system lets this process use it. Asked once per process.
 pub(in super::super) fn available() -> bool {
     #[cfg(target_os = "linux")]
@@ -99,7 +109,7 @@ impl Tiles {
     ///
     /// # Safety
     ///
-    /// For the extents named in [`Block`], `a`, `b` and `offsets` are readable and `c` is writable, and nobody else touches
+    /// For the extents named in [`Block`], `a`, `offsets` and `b` are readable and `c` is writable, and nobody else touches
     /// that part of `c`.
     ///
     /// # Panics
@@ -136,20 +146,16 @@ impl Drop for Tiles {
 pub(in super::super) struct Block {
     /// Products of tiles to sum; at least one.
     pub(in super::super) steps: usize,
-    /// The first left factor: 16 rows of 2 `pairs` bfloat16 numbers.
+    /// What `offsets` count from.
     pub(in super::super) a: *const u16,
+    /// Bytes from `a` to each step's left factor: 16 rows of 2 `pairs` bfloat16 numbers, those of the lower tile just behind.
+    pub(in super::super) offsets: *const u32,
     /// Bytes between two rows of a left factor.
     pub(in super::super) a_pitch: usize,
-    /// Bytes from a left factor to that of the lower tile.
-    pub(in super::super) a_down: usize,
-    /// Bytes from a left factor to the next step's.
-    pub(in super::super) a_step: usize,
-    /// What `offsets` count from.
+    /// The right factors, one step's behind the other's: `pairs` rows of 32 pairs, 16 for each tile.
     pub(in super::super) b: *const u32,
-    /// Bytes from `b` to each step's right factor: `pairs` rows of 16 pairs, those of the right tile just behind.
-    pub(in super::super) offsets: *const u32,
-    /// Bytes between two rows of a right factor.
-    pub(in super::super) b_pitch: usize,
+    /// Bytes from a right factor to the next step's.
+    pub(in super::super) b_step: usize,
     /// The results, rows of f32; the right tile's just behind the left tile's.
     pub(in super::super) c: *mut f32,
     /// Bytes between two rows of `c`.
@@ -157,6 +163,9 @@ pub(in super::super) struct Block {
     /// Whether to add to `c` instead of overwriting it.
     pub(in super::super) accumulate: bool,
 }
+
+/// Bytes of a row of right factors: two tiles.
+const B_PITCH: usize = 2 * ROW_BYTES;
 
 /// Writes a kernel: how results are loaded and cleared, what one step does, how results are stored.
 macro_rules! kernel {
@@ -167,12 +176,14 @@ macro_rules! kernel {
         /// As [`Tiles::multiply`]; the tiles are set up.
         unsafe fn $name(block: &Block) {
             // SAFETY: the caller vouches for the extents; the registers written are named. `u` is the second row of
-            // tiles of `c`, `t` a temporary.
+            // tiles of `c`, `t` a temporary, `down` the distance of the lower left factor.
             unsafe {
                 asm!(
                     "mov {u}, {cp}",
                     "shl {u}, 4",
                     "add {u}, {c}",
+                    "mov {down}, {ap}",
+                    "shl {down}, 4",
                     "cmp byte ptr [{block} + {accumulate}], 0",
                     "je 3f",
                     $($load,)*
@@ -181,27 +192,27 @@ macro_rules! kernel {
                     $($clear,)*
                     "2:",
                     "mov {t:e}, dword ptr [{offsets}]",
-                    "add {t}, qword ptr [{block} + {b}]",
+                    "add {t}, qword ptr [{block} + {a}]",
                     $($step,)*
                     "add {offsets}, 4",
-                    "add {a}, qword ptr [{block} + {a_step}]",
+                    "add {b}, qword ptr [{block} + {b_step}]",
                     "dec {n}",
                     "jnz 2b",
                     $($store,)*
                     block = in(reg) block,
                     accumulate = const offset_of!(Block, accumulate),
-                    b = const offset_of!(Block, b),
-                    a_step = const offset_of!(Block, a_step),
-                    a_down = const offset_of!(Block, a_down),
-                    a = inout(reg) block.a => _,
+                    a = const offset_of!(Block, a),
+                    b_step = const offset_of!(Block, b_step),
                     ap = in(reg) block.a_pitch,
-                    bp = in(reg) block.b_pitch,
+                    b = inout(reg) block.b => _,
+                    bp = in(reg) B_PITCH,
                     c = in(reg) block.c,
                     cp = in(reg) block.c_pitch,
                     offsets = inout(reg) block.offsets => _,
                     n = inout(reg) block.steps => _,
                     t = out(reg) _,
                     u = out(reg) _,
+                    down = out(reg) _,
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
@@ -218,13 +229,12 @@ kernel!(two_by_two,
     ],
     clear: ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
     step: [
-        "tileloadd tmm6, [{t} + {bp}*1]",
-        "tileloadd tmm4, [{a} + {ap}*1]",
+        "tileloadd tmm6, [{b} + {bp}*1]",
+        "tileloadd tmm4, [{t} + {ap}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
-        "tileloadd tmm7, [{t} + {bp}*1 + 64]",
+        "tileloadd tmm7, [{b} + {bp}*1 + 64]",
         "tdpbf16ps tmm1, tmm4, tmm7",
-        "mov {t}, qword ptr [{block} + {a_down}]",
-        "add {t}, {a}",
+        "add {t}, {down}",
         "tileloadd tmm5, [{t} + {ap}*1]",
         "tdpbf16ps tmm2, tmm5, tmm6",
         "tdpbf16ps tmm3, tmm5, tmm7"
@@ -239,28 +249,25 @@ kernel!(two_by_one,
     load: ["tileloadd tmm0, [{c} + {cp}*1]", "tileloadd tmm2, [{u} + {cp}*1]"],
     clear: ["tilezero tmm0", "tilezero tmm2"],
     step: [
-        "tileloadd tmm6, [{t} + {bp}*1]",
-        "tileloadd tmm4, [{a} + {ap}*1]",
+        "tileloadd tmm6, [{b} + {bp}*1]",
+        "tileloadd tmm4, [{t} + {ap}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
-        "mov {t}, qword ptr [{block} + {a_down}]",
-        "add {t}, {a}",
+        "add {t}, {down}",
         "tileloadd tmm5, [{t} + {ap}*1]",
         "tdpbf16ps tmm2, tmm5, tmm6"
     ],
     store: ["tilestored [{c} + {cp}*1], tmm0", "tilestored [{u} + {cp}*1], tmm2"]
 );
 
-// `{a_down}` in a form that changes nothing: every operand of the template must occur.
 kernel!(one_by_two,
     load: ["tileloadd tmm0, [{c} + {cp}*1]", "tileloadd tmm1, [{c} + {cp}*1 + 64]"],
     clear: ["tilezero tmm0", "tilezero tmm1"],
     step: [
-        "tileloadd tmm6, [{t} + {bp}*1]",
-        "tileloadd tmm4, [{a} + {ap}*1]",
+        "tileloadd tmm6, [{b} + {bp}*1]",
+        "tileloadd tmm4, [{t} + {ap}*1]",
         "tdpbf16ps tmm0, tmm4, tmm6",
-        "tileloadd tmm7, [{t} + {bp}*1 + 64]",
-        "tdpbf16ps tmm1, tmm4, tmm7",
-        "/* {a_down} */"
+        "tileloadd tmm7, [{b} + {bp}*1 + 64]",
+        "tdpbf16ps tmm1, tmm4, tmm7"
     ],
     store: ["tilestored [{c} + {cp}*1], tmm0", "tilestored [{c} + {cp}*1 + 64], tmm1"]
 );
@@ -269,10 +276,9 @@ kernel!(one_by_one,
     load: ["tileloadd tmm0, [{c} + {cp}*1]"],
     clear: ["tilezero tmm0"],
     step: [
-        "tileloadd tmm6, [{t} + {bp}*1]",
-        "tileloadd tmm4, [{a} + {ap}*1]",
-        "tdpbf16ps tmm0, tmm4, tmm6",
-        "/* {a_down} */"
+        "tileloadd tmm6, [{b} + {bp}*1]",
+        "tileloadd tmm4, [{t} + {ap}*1]",
+        "tdpbf16ps tmm0, tmm4, tmm6"
     ],
     store: ["tilestored [{c} + {cp}*1], tmm0"]
 );

@@ -3,17 +3,22 @@
 //! To the nearest, ties to even; numbers below the normal range become zero, as everywhere in AMX.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtepu16_epi32,
-    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_or_si512,
-    _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32, _mm512_slli_epi32,
-    _mm512_storeu_si512,
+    __m256i, __m512, __m512i, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_permutex2var_ps,
+    _mm512_permutexvar_epi16, _mm512_set_epi32, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_setzero_si512, _mm512_storeu_si512,
 };
+
+use super::transpose_16x16;
 
 /// Numbers of a vector.
 const LANES: usize = 16;
 
-/// Writes pairs of numbers of two rows: `low[i step]` in the lower half, `high[i step]` (zero without `high`) in the upper.
+/// Writes pixels: for each of some positions the numbers of its channels side by side, `width` of them, zeros behind the last
+/// channel.
+///
+/// `source` holds one row of each channel, `area` apart; position `i` reads element `i step` of each.
 ///
 /// # Safety
 ///
@@ -21,52 +26,69 @@ const LANES: usize = 16;
 ///
 /// # Panics
 ///
-/// If a row is too short for the target.
+/// If the source is too short, `width` is odd or exceeds 32, or the target is not a whole number of pixels.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-pub(in super::super) unsafe fn pair_rows(
-    low: &[f32],
-    high: Option<&[f32]>,
+pub(in super::super) unsafe fn pixels(
+    source: &[f32],
+    area: usize,
+    channels: usize,
     step: usize,
-    target: &mut [u32],
+    width: usize,
+    target: &mut [u16],
 ) {
-    let Some(last) = target.len().checked_sub(1) else {
+    assert!(
+        width <= 2 * LANES && channels <= width && width.is_multiple_of(2),
+        "{channels} channels do not fit a pixel of {width}"
+    );
+    assert!(target.len().is_multiple_of(width), "a part of a pixel");
+    let Some(last) = (target.len() / width).checked_sub(1) else {
         return;
     };
-    let high = high.unwrap_or(&[]);
-    assert!(last * step < low.len(), "the lower row is too short");
     assert!(
-        high.is_empty() || last * step < high.len(),
-        "the upper row is too short"
+        channels >= 1 && (channels - 1) * area + last * step < source.len(),
+        "the channels are too short"
     );
-    let mut whole = 0;
-    if step == 1 {
-        whole = target.len() / LANES * LANES;
-        for (i, target) in target[..whole].chunks_exact_mut(LANES).enumerate() {
-            // SAFETY: the rows reach to the last element, and each of these vectors is whole.
-            unsafe {
-                let low = rounded(_mm512_loadu_ps(low.as_ptr().add(i * LANES)));
-                let pairs = if high.is_empty() {
-                    low
-                } else {
-                    let high = rounded(_mm512_loadu_ps(high.as_ptr().add(i * LANES)));
-                    _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
-                };
-                _mm512_storeu_si512(target.as_mut_ptr().cast(), pairs);
+    let pairs = mask(width / 2);
+    for (i, target) in target.chunks_mut(LANES * width).enumerate() {
+        let count = target.len() / width;
+        let row = |channel: usize| {
+            if channel >= channels {
+                return _mm512_setzero_ps();
             }
+            // SAFETY: the channel reaches to the last position, the chunk holds at most 16.
+            unsafe { read(&source[channel * area + i * LANES * step..], step, count) }
+        };
+        let rows = std::array::from_fn(|pair| {
+            if 2 * pair >= channels {
+                return _mm512_setzero_si512();
+            }
+            pairs_of(row(2 * pair), row(2 * pair + 1))
+        });
+        let pixels = transpose_16x16(rows);
+        for (target, pixel) in target.chunks_exact_mut(width).zip(pixels) {
+            // SAFETY: the mask ends with the pixel.
+            unsafe { _mm512_mask_storeu_epi32(target.as_mut_ptr().cast(), pairs, pixel) };
         }
     }
-    for (i, target) in target[whole..].chunks_mut(LANES).enumerate() {
-        let at = whole + i * LANES * step;
-        // SAFETY: the rows reach to the last element, the chunk holds at most 16.
-        unsafe {
-            let low = rounded(read(&low[at..], step, target.len()));
-            let pairs = if high.is_empty() {
-                low
-            } else {
-                let high = rounded(read(&high[at..], step, target.len()));
-                _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
-            };
-            _mm512_mask_storeu_epi32(target.as_mut_ptr().cast(), mask(target.len()), pairs);
+}
+
+/// Writes the transpose of 16 rows of 16 elements.
+///
+/// # Safety
+///
+/// [`super::amx::available`]; 16 rows of `from`, `from_pitch` bytes apart, are readable and those of `to` writable.
+#[target_feature(enable = "avx512f")]
+pub(in super::super) unsafe fn transposed(
+    from: *const u8,
+    from_pitch: usize,
+    to: *mut u8,
+    to_pitch: usize,
+) {
+    // SAFETY: the caller vouches for the extents.
+    unsafe {
+        let rows = std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_pitch).cast()));
+        for (i, column) in transpose_16x16(rows).into_iter().enumerate() {
+            _mm512_storeu_si512(to.add(i * to_pitch).cast(), column);
         }
     }
 }
@@ -143,13 +165,27 @@ fn mask(count: usize) -> u16 {
     ((1_u32 << count) - 1) as u16
 }
 
-/// Rounded numbers in the lower halves of 32-bit elements.
+/// Rounded numbers, one of `low` in the lower and one of `high` in the upper half of each 32-bit element.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn rounded(values: __m512) -> __m512i {
-    // SAFETY: both are 256 bits of plain numbers.
-    let values: __m256i = unsafe { std::mem::transmute(_mm512_cvtneps_pbh(values)) };
-    _mm512_cvtepu16_epi32(values)
+fn pairs_of(low: __m512, high: __m512) -> __m512i {
+    const INTERLEAVED: [u16; 32] = {
+        let mut order = [0; 32];
+        let mut i = 0;
+        while i < 32 {
+            order[i] = (i / 2 + i % 2 * LANES) as u16;
+            i += 1;
+        }
+        order
+    };
+    // SAFETY: all are 512 bits of plain numbers.
+    let (order, halves) = unsafe {
+        (
+            std::mem::transmute::<[u16; 32], __m512i>(INTERLEAVED),
+            std::mem::transmute::<_, __m512i>(_mm512_cvtne2ps_pbh(high, low)),
+        )
+    };
+    _mm512_permutexvar_epi16(order, halves)
 }
 
 /// The elements `source[i step]` for `i < count`, zeros behind them.
@@ -161,14 +197,18 @@ fn rounded(values: __m512) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 unsafe fn read(source: &[f32], step: usize, count: usize) -> __m512 {
     let at = source.as_ptr();
-    // SAFETY: reads stop at the last element, by the mask or by the length of the source.
+    // SAFETY: reads stop at the last element, by the masks or by the length of the source.
     unsafe {
         match step {
+            1 if count == LANES => _mm512_loadu_ps(at),
             1 => _mm512_maskz_loadu_ps(mask(count), at),
-            2 if count == LANES && source.len() >= 2 * LANES => {
+            2 => {
                 let even =
                     _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-                _mm512_permutex2var_ps(_mm512_loadu_ps(at), even, _mm512_loadu_ps(at.add(LANES)))
+                let reads = (1_u32 << (2 * count - 1)) - 1;
+                let low = _mm512_maskz_loadu_ps(reads as u16, at);
+                let high = _mm512_maskz_loadu_ps((reads >> LANES) as u16, at.wrapping_add(LANES));
+                _mm512_permutex2var_ps(low, even, high)
             }
             _ => {
                 let mut values = [0.0_f32; LANES];

@@ -20,7 +20,7 @@ mod portable;
 mod transpose;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use self::transpose::transpose_8x8;
+pub(super) use self::transpose::{transpose_8x8, transpose_16x16};
 use super::simd::Simd;
 
 /// How a kernel finds its factors, see [`Tile`].

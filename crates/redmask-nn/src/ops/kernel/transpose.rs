@@ -1,8 +1,9 @@
-//! Transposition of 8x8 blocks in registers.
+//! Transposition of blocks in registers.
 
 use std::arch::x86_64::{
-    _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
-    _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    __m512i, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps, _mm256_storeu_ps,
+    _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_shuffle_i32x4, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
 /// Writes the transpose of 8 rows of 8 floats, `from_pitch` apart, to rows `to_pitch` apart.
@@ -45,4 +46,35 @@ pub(in super::super) unsafe fn transpose_8x8(
             );
         }
     }
+}
+
+/// The transpose of 16 rows of 16 elements of 32 bits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(in super::super) fn transpose_16x16(r: [__m512i; 16]) -> [__m512i; 16] {
+    // Quarters of 128 bits: first 4x4 blocks inside of them, then the quarters themselves.
+    let mut quads = r;
+    for g in (0..16).step_by(4) {
+        let a = _mm512_unpacklo_epi32(r[g], r[g + 1]);
+        let b = _mm512_unpackhi_epi32(r[g], r[g + 1]);
+        let c = _mm512_unpacklo_epi32(r[g + 2], r[g + 3]);
+        let d = _mm512_unpackhi_epi32(r[g + 2], r[g + 3]);
+        quads[g] = _mm512_unpacklo_epi64(a, c);
+        quads[g + 1] = _mm512_unpackhi_epi64(a, c);
+        quads[g + 2] = _mm512_unpacklo_epi64(b, d);
+        quads[g + 3] = _mm512_unpackhi_epi64(b, d);
+    }
+    let mut out = r;
+    for j in 0..4 {
+        let [top, bottom] = [0, 8].map(|g| [quads[g + j], quads[g + 4 + j]]);
+        // Quarters 0 and 2, or 1 and 3, of both.
+        let [top_even, bottom_even] =
+            [top, bottom].map(|[a, b]| _mm512_shuffle_i32x4::<0x88>(a, b));
+        let [top_odd, bottom_odd] = [top, bottom].map(|[a, b]| _mm512_shuffle_i32x4::<0xdd>(a, b));
+        out[j] = _mm512_shuffle_i32x4::<0x88>(top_even, bottom_even);
+        out[4 + j] = _mm512_shuffle_i32x4::<0x88>(top_odd, bottom_odd);
+        out[8 + j] = _mm512_shuffle_i32x4::<0xdd>(top_even, bottom_even);
+        out[12 + j] = _mm512_shuffle_i32x4::<0xdd>(top_odd, bottom_odd);
+    }
+    out
 }

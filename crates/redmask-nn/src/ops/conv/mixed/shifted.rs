@@ -1,10 +1,13 @@
-//! Forward pass and data gradient: sums over shifted reads, output channels by positions.
+//! Forward pass and data gradient: sums over shifted reads, positions by output channels.
+//!
+//! The image is laid out in pixels, the channels of a position side by side. A left factor of the matrix unit, 16 positions by 32
+//! channels, is then 16 whole cache lines wherever a tap reads.
 
 use std::{cell::RefCell, ops::Range};
 
 use super::super::super::{
     kernel::{
-        amx::{Block, ROW_BYTES, Tiles},
+        amx::{Block, ROWS, TileRow, Tiles},
         bf16,
         pointwise::{self, Affine},
     },
@@ -14,15 +17,18 @@ use super::super::super::{
 };
 use super::super::geometry::{Shifts, Sums, even_part};
 use super::{
-    strip::{LANES, Planes, spread, strips},
+    strip::{Planes, spread, strips},
     weight::{PANEL, TiledWeight},
 };
 
 /// Positions of a strip: its results for a panel of channels stay in the second-level cache.
 const POSITIONS: usize = 2048;
 
-/// Pairs of numbers of a strip of the image that stay in the second-level cache.
-const IMAGE: usize = 3 << 16;
+/// Numbers of a strip of the image that stay in the second-level cache.
+const IMAGE: usize = 3 << 17;
+
+/// Positions of a block of results: two tiles.
+const DOWN: usize = 2 * ROWS;
 
 /// What a thread keeps for its tasks.
 #[derive(Debug, Default)]
@@ -49,7 +55,8 @@ pub(in super::super) fn run(sums: Sums<'_>, weight: &TiledWeight) {
         return;
     }
     let threads = rayon::current_num_threads();
-    let positions = (IMAGE / weight.depth.all_pairs()).clamp(2 * LANES, POSITIONS);
+    let depth = weight.depth;
+    let positions = (IMAGE / (depth.width * depth.blocks)).clamp(DOWN, POSITIONS);
     let strips = strips(shifts, positions, threads);
     // Fewer strips than threads: split the output channels as well.
     let halves = (threads / strips.len()).clamp(1, weight.panels);
@@ -87,49 +94,62 @@ impl Task<'_> {
             sums,
             offsets,
         } = buffers;
-        let depth = self.weight.depth;
-        let taps = &self.shifts.taps;
-        let pitch = spread(self.planes.channel(), size_of::<u32>());
-        let width = self.planes.positions().next_multiple_of(LANES);
-        let sums_pitch = spread(width, size_of::<f32>());
+        let positions = self.planes.positions();
+        let sums_pitch = spread(positions.next_multiple_of(DOWN), size_of::<f32>());
         let sums = sums.take(PANEL * sums_pitch);
-        if taps.is_empty() {
+        if self.weight.groups.is_empty() {
             sums.fill(0.0);
             for panel in panels {
                 self.store(sums, sums_pitch, panel, y);
             }
             return;
         }
-        // Whole vectors read past the last row; what they read there is dropped.
-        let image = image.take_as::<u32>(pitch * depth.all_pairs() + 2 * LANES);
-        self.lay_out(image, pitch);
+        let image = self.lay_out(image);
+        let TiledWeight { depth, pairs, .. } = *self.weight;
+        let pixel = depth.width * size_of::<u16>();
         offsets.clear();
-        for tap in taps {
-            let offset = self.planes.offset(tap.shift);
-            let blocks = (0..depth.blocks).map(|block| block * depth.pairs * pitch + offset);
-            offsets.extend(blocks.map(|at| (at * size_of::<u32>()) as u32));
+        for block in 0..depth.blocks {
+            let block = block * self.planes.channel();
+            let groups = self.weight.groups.iter();
+            offsets.extend(
+                groups.map(|group| ((block + self.planes.offset(group.shift)) * pixel) as u32),
+            );
         }
-        let tiles = Tiles::new(depth.pairs);
+        let tiles = Tiles::new(pairs);
+        let mut results = [TileRow::default(); 2 * DOWN];
+        let c: &mut [f32] = bytemuck::cast_slice_mut(&mut results);
         for panel in panels {
-            let down = self.channels(panel).len().div_ceil(LANES);
-            for start in (0..width).step_by(2 * LANES) {
-                let right = ((width - start) / LANES).min(2);
+            let right = self.channels(panel).len().div_ceil(ROWS);
+            for start in (0..positions).step_by(DOWN) {
+                let down = (positions - start).div_ceil(ROWS).min(2);
                 let block = Block {
                     steps: offsets.len(),
-                    a: self.weight.panel(panel).as_ptr(),
-                    a_pitch: ROW_BYTES,
-                    a_down: LANES * ROW_BYTES,
-                    a_step: PANEL * ROW_BYTES,
-                    b: image[start..].as_ptr(),
+                    a: image[start * depth.width..].as_ptr(),
                     offsets: offsets.as_ptr(),
-                    b_pitch: pitch * size_of::<u32>(),
-                    c: sums[start..].as_mut_ptr(),
-                    c_pitch: sums_pitch * size_of::<f32>(),
+                    a_pitch: pixel,
+                    b: self.weight.panel(panel).as_ptr(),
+                    b_step: pairs * PANEL * size_of::<u32>(),
+                    c: c.as_mut_ptr(),
+                    c_pitch: PANEL * size_of::<f32>(),
                     accumulate: false,
                 };
-                // SAFETY: the panel has all steps; from each offset the image has `pairs` rows and a vector beyond the
-                // last position; the sums have 32 rows of whole vectors.
+                // SAFETY: the panel has all steps; from each offset the image has the positions of the strip and pixels
+                // behind them; the results are 32 rows of 32.
                 unsafe { tiles.multiply(down, right, &block) };
+                for (i, j) in (0..down).flat_map(|i| (0..right).map(move |j| (i, j))) {
+                    let from = &c[(i * PANEL + j) * ROWS..][..(ROWS - 1) * PANEL + ROWS];
+                    let to = &mut sums[j * ROWS * sums_pitch + start + i * ROWS..]
+                        [..(ROWS - 1) * sums_pitch + ROWS];
+                    // SAFETY: both slices hold 16 rows of 16, and this module runs only where AMX is available.
+                    unsafe {
+                        bf16::transposed(
+                            from.as_ptr().cast(),
+                            PANEL * size_of::<f32>(),
+                            to.as_mut_ptr().cast(),
+                            sums_pitch * size_of::<f32>(),
+                        );
+                    }
+                }
             }
             self.store(sums, sums_pitch, panel, y);
         }
@@ -140,34 +160,37 @@ impl Task<'_> {
         panel * PANEL..self.shifts.outputs.min((panel + 1) * PANEL)
     }
 
-    /// Lays pairs of channels out as rows of `pitch` pairs.
-    fn lay_out(&self, image: &mut [u32], pitch: usize) {
+    /// Lays the strip out as `[blocks of channels][positions][channels of a block]`.
+    fn lay_out<'b>(&self, image: &'b mut Scratch) -> &'b [u16] {
         let s = self.shifts;
+        let depth = self.weight.depth;
         let area = s.input[0] * s.input[1];
-        for (pair, target) in image.chunks_exact_mut(pitch).enumerate() {
-            let channel = 2 * pair;
-            if channel >= s.inputs {
-                // Multiplied with weights of zero, which a NaN would survive.
-                target.fill(0);
-                continue;
-            }
+        let len = self.planes.channel() * depth.width;
+        // Tiles and groups of taps read past the last position. What they read there meets zeros, which a NaN would survive.
+        let image = image.take_as::<u16>(depth.blocks * len + (DOWN + PANEL) * PANEL);
+        let (blocks, behind) = image.split_at_mut(depth.blocks * len);
+        behind.fill(0);
+        for (block, target) in blocks.chunks_exact_mut(len).enumerate() {
+            let first = block * depth.width;
+            let channels = depth.width.min(s.inputs - first);
             self.planes.for_each_row(|sample, at, reads| {
-                let row = &mut target[at];
+                let row = &mut target[at.start * depth.width..at.end * depth.width];
                 let Some(reads) = reads else {
                     row.fill(0);
                     return;
                 };
-                row[..reads.inside.start].fill(0);
-                row[reads.inside.end..].fill(0);
-                let plane = |channel: usize| {
-                    &self.x[(sample * s.inputs + channel) * area..][..area][reads.from..]
-                };
-                let high = (channel + 1 < s.inputs).then(|| plane(channel + 1));
-                let row = &mut row[reads.inside];
+                let inside = reads.inside.start * depth.width..reads.inside.end * depth.width;
+                row[..inside.start].fill(0);
+                row[inside.end..].fill(0);
+                let source = &self.x[(sample * s.inputs + first) * area + reads.from..];
+                let row = &mut row[inside];
                 // SAFETY: this module runs only where AMX is available.
-                unsafe { bf16::pair_rows(plane(channel), high, s.read_step[1], row) };
+                unsafe {
+                    bf16::pixels(source, area, channels, s.read_step[1], depth.width, row);
+                };
             });
         }
+        image
     }
 
     /// Writes the valid part of a panel's sums to the output.

@@ -7,9 +7,6 @@ use super::super::{
     layout::{Halo, Reads},
 };
 
-/// Positions of a vector; a strip is computed in whole vectors.
-pub(super) const LANES: usize = 16;
-
 /// Some rows of one sample, or several whole samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Strip {

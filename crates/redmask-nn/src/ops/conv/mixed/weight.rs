@@ -3,128 +3,189 @@
 use std::cell::RefCell;
 
 use super::super::super::{
-    kernel::{amx::ROWS, bf16},
+    kernel::{
+        amx::{ROWS, TileRow},
+        bf16,
+    },
     memory::{self, Shared},
     scratch::{self, Scratch},
+    simd::Simd,
 };
 use super::super::{
     geometry::{Shifts, even_part},
+    layout::Halo,
+    transpose::transpose,
     weight::{Reduce, Weight},
 };
 
 /// Numbers of a row of a tile.
 const WIDTH: usize = 2 * ROWS;
 
-/// Rows of a panel: two tiles.
+/// Output channels of a panel: two tiles.
 pub(super) const PANEL: usize = 2 * ROWS;
 
-/// Numbers of one step of a panel.
-const STEP: usize = PANEL * WIDTH;
+/// Numbers of the widest pixel of which several are summed in one step.
+const NARROW: usize = 8;
 
 thread_local! {
     static BLOCK: RefCell<Scratch> = RefCell::default();
 }
 
-/// How channels are summed: in blocks of the same number of pairs.
+/// How summed channels lie: in blocks, each a number of channels a pixel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Depth {
-    /// Pairs of a block, at most the rows of a tile.
-    pub(super) pairs: usize,
+    /// Numbers of a pixel, even; those behind the last channel are zeros.
+    pub(super) width: usize,
     pub(super) blocks: usize,
 }
 
 impl Depth {
-    pub(super) fn new(channels: usize) -> Self {
-        let pairs = channels.div_ceil(2);
-        let blocks = pairs.div_ceil(ROWS).max(1);
+    fn new(channels: usize) -> Self {
+        // A power of two: no pixel of fewer than 32 channels crosses a cache line.
+        let width = channels.next_power_of_two().clamp(2, WIDTH);
         Self {
-            pairs: pairs.div_ceil(blocks),
-            blocks,
+            width,
+            blocks: channels.div_ceil(width),
         }
-    }
-
-    /// Pairs with those that fill up the last block.
-    pub(super) fn all_pairs(self) -> usize {
-        self.pairs * self.blocks
     }
 }
 
-/// Weights as `[panels][taps][blocks of channels][32 rows][32 channels]`, rounded to bfloat16.
+/// Taps that one step sums: they read neighbouring pixels, which lie side by side in memory like the channels of one.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Where the first one reads.
+    pub(super) shift: [isize; 2],
+    /// Elements of the window.
+    elements: Vec<usize>,
+}
+
+impl Group {
+    /// The taps of `shifts`, as many in one group as fit into `most` pixels.
+    fn all(shifts: &Shifts, most: usize) -> Vec<Self> {
+        let halo = Halo::new(shifts);
+        let mut taps: Vec<_> = shifts
+            .taps
+            .iter()
+            .map(|tap| (halo.place(tap.shift), tap))
+            .collect();
+        taps.sort_unstable_by_key(|(place, _)| *place);
+        let mut groups: Vec<Self> = Vec::new();
+        let mut next = None;
+        for ((residue, [y, x]), tap) in taps {
+            let here = (residue, y, x);
+            match groups.last_mut() {
+                Some(group) if next == Some(here) && group.elements.len() < most => {
+                    group.elements.push(tap.element);
+                }
+                _ => groups.push(Self {
+                    shift: tap.shift,
+                    elements: vec![tap.element],
+                }),
+            }
+            next = Some((residue, y, x + 1));
+        }
+        groups
+    }
+}
+
+/// Weights as `[panels][blocks of channels][groups of taps][pairs of numbers][32 outputs]`, rounded to bfloat16.
 #[derive(Debug)]
 pub(in super::super) struct TiledWeight {
-    values: Vec<u16>,
-    steps: usize,
+    values: Vec<TileRow>,
+    pub(super) groups: Vec<Group>,
+    /// Pairs of numbers that a step sums: the channels of the largest group, at most 16.
+    pub(super) pairs: usize,
     pub(super) depth: Depth,
     pub(super) panels: usize,
 }
 
 impl TiledWeight {
     /// Packs the taps of `shifts`, which have one group.
-    pub(in super::super) fn new(weight: Weight<'_>, shifts: &Shifts) -> Self {
+    pub(in super::super) fn new(simd: Simd, weight: Weight<'_>, shifts: &Shifts) -> Self {
         let Weight {
             values: weight,
             window,
             reduce,
         } = weight;
-        let (rows, channels, taps) = (shifts.outputs, shifts.inputs, shifts.taps.len());
+        let (outputs, channels) = (shifts.outputs, shifts.inputs);
         let depth = Depth::new(channels);
-        let panels = rows.div_ceil(PANEL);
-        let steps = taps * depth.blocks;
+        // Wider pixels fill a step well enough, and would cross cache lines.
+        let most = if depth.width <= NARROW {
+            WIDTH / depth.width
+        } else {
+            1
+        };
+        let groups = Group::all(shifts, most);
+        let largest = groups.iter().map(|group| group.elements.len()).max();
+        let pairs = largest.unwrap_or(1) * depth.width / 2;
+        let panels = outputs.div_ceil(PANEL);
         let count = panels * depth.blocks;
-        let tasks = if count * taps < 16 { 1 } else { count.min(64) };
-        let pack = |values: Shared<'_, u16>, task: usize| {
+        let tasks = if count * groups.len() < 16 {
+            1
+        } else {
+            count.min(64)
+        };
+        let step = 2 * pairs;
+        let pack = |values: Shared<'_, TileRow>, task: usize| {
             for index in even_part(count, tasks, task) {
-                let (panel, block) = (index / depth.blocks, index % depth.blocks);
-                let first = [panel * PANEL, block * 2 * depth.pairs];
+                let first = [
+                    index / depth.blocks * PANEL,
+                    index % depth.blocks * depth.width,
+                ];
                 let valid = [
-                    PANEL.min(rows - first[0]),
-                    (2 * depth.pairs).min(channels - first[1]),
+                    PANEL.min(outputs - first[0]),
+                    depth.width.min(channels - first[1]),
                 ];
                 scratch::lend(&BLOCK, |scratch| {
                     let source = Block {
                         window,
-                        size: [rows, channels],
+                        size: [outputs, channels],
                         first,
                         valid,
                         reduce,
                     }
                     .lay_out(weight, scratch);
-                    for (t, tap) in shifts.taps.iter().enumerate() {
-                        let at = (panel * steps + t * depth.blocks + block) * STEP;
-                        // SAFETY: every step of every panel is written by one task.
-                        let target = unsafe { values.part(at, STEP) };
-                        for (row, target) in
-                            target.as_chunks_mut::<WIDTH>().0.iter_mut().enumerate()
-                        {
-                            if row >= valid[0] {
-                                target.fill(0);
-                            } else {
-                                let numbers = &source.values[row * source.row_step + tap.element..];
-                                // SAFETY: this module runs only where AMX is available.
-                                unsafe { bf16::tile_row(numbers, source.channel_step, target) };
-                            }
+                    // Numbers of the outputs side by side; what no group writes stays zero.
+                    let mut rows = [TileRow::default(); PANEL];
+                    for (i, group) in groups.iter().enumerate() {
+                        for (o, TileRow(row)) in rows.iter_mut().enumerate().take(valid[0]) {
+                            source.round(o, &group.elements, depth.width, row);
                         }
+                        // SAFETY: every step of every panel is written by one task.
+                        let target =
+                            unsafe { values.part((index * groups.len() + i) * step, step) };
+                        // Pairs of numbers are 32 bits, which the transposition only moves.
+                        transpose(
+                            simd,
+                            bytemuck::cast_slice(&rows),
+                            WIDTH / 2,
+                            [PANEL, pairs],
+                            bytemuck::cast_slice_mut(target),
+                            PANEL,
+                        );
                     }
                 });
             }
         };
         // SAFETY: the tasks write all steps of all panels.
         let values = unsafe {
-            memory::filled(panels * steps * STEP, |values| {
+            memory::filled(count * groups.len() * step, |values| {
                 memory::parallel(tasks, |task| pack(values, task));
             })
         };
         Self {
             values,
-            steps,
+            groups,
+            pairs,
             depth,
             panels,
         }
     }
 
-    /// The tiles of 32 output channels.
-    pub(super) fn panel(&self, panel: usize) -> &[u16] {
-        &self.values[panel * self.steps * STEP..][..self.steps * STEP]
+    /// The steps of 32 output channels.
+    pub(super) fn panel(&self, panel: usize) -> &[u32] {
+        let len = self.depth.blocks * self.groups.len() * 2 * self.pairs;
+        bytemuck::cast_slice(&self.values[panel * len..][..len])
     }
 }
 
@@ -143,6 +204,23 @@ struct Source<'a> {
     values: &'a [f32],
     row_step: usize,
     channel_step: usize,
+}
+
+impl Source<'_> {
+    /// Rounds the channels of some elements of the window, `width` each, side by side.
+    fn round(&self, output: usize, elements: &[usize], width: usize, row: &mut [u16; WIDTH]) {
+        let from = |element: usize| &self.values[output * self.row_step + element..];
+        // SAFETY: this module runs only where AMX is available.
+        unsafe {
+            if width == WIDTH {
+                return bf16::tile_row(from(elements[0]), self.channel_step, row);
+            }
+            row.fill(0);
+            for (&element, pixel) in elements.iter().zip(row.chunks_exact_mut(width)) {
+                bf16::row(from(element), self.channel_step, pixel);
+            }
+        }
+    }
 }
 
 impl Block {

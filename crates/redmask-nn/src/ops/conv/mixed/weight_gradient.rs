@@ -1,13 +1,14 @@
 //! Weight gradient: a product whose summed dimension is the positions of all samples.
 //!
-//! Input channels by output channels, one product for each tap. The input keeps its planes, so a tap is another start in
-//! them; the gradient of the output is laid out in pairs of positions, with zeros between the rows.
+//! Output channels by input channels, one product for each tap. The gradient of the output keeps its planes, with zeros between
+//! the rows. The input is laid out in pairs of positions, so a tap is another start in them; pairs that start at odd positions are
+//! a copy of their own, and every factor of the matrix unit is whole cache lines.
 
 use std::{cell::RefCell, ops::Range};
 
 use super::super::super::{
     kernel::{
-        amx::{Block, ROW_BYTES, ROWS, Tiles},
+        amx::{Block, ROW_BYTES, ROWS, TileRow, Tiles},
         bf16,
     },
     memory::{self, Shared},
@@ -15,7 +16,7 @@ use super::super::super::{
     simd::Simd,
 };
 use super::super::{
-    geometry::{Geometry, Shifts, even_part},
+    geometry::{Geometry, Shifts, Tap, even_part},
     transpose::transpose,
 };
 use super::strip::{Planes, Strip, spread, strips};
@@ -41,12 +42,12 @@ struct Buffers {
     input: Scratch,
     gradient: Scratch,
     row: Scratch,
-    sums: Scratch,
 }
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::default();
     static GRADIENT: RefCell<Scratch> = RefCell::default();
+    static SUMS: RefCell<Scratch> = RefCell::default();
 }
 
 /// Writes the gradients of a convolution of one group to `dw`.
@@ -78,11 +79,11 @@ struct Job<'a> {
 /// Where the operands of a strip lie.
 struct Operands<'a> {
     planes: &'a Planes,
-    /// The input, `pitch` numbers a channel, from the first channel of the panels on.
-    input: &'a [u16],
+    /// The gradient, `pitch` numbers a channel, zeros from the last position on.
+    gradient: &'a [u16],
     pitch: usize,
-    /// The gradient, `[panels][pairs of positions][32 channels]`.
-    gradient: &'a [u32],
+    /// The input, `[panels][pairs from even, from odd positions][pairs][32 channels]`.
+    input: &'a [u32],
     /// Positions in whole steps.
     positions: usize,
 }
@@ -98,7 +99,7 @@ impl Job<'_> {
         self.g.outputs.div_ceil(PANEL)
     }
 
-    /// Results of some panels of input channels: `[panels][output panels][32 inputs][taps][32 outputs]`.
+    /// Results of some panels of input channels: `[panels][output panels][taps][32 outputs][32 inputs]`.
     fn sums(&self, panels: usize) -> usize {
         panels * self.output_panels() * PANEL * self.g.window() * PANEL
     }
@@ -109,35 +110,35 @@ impl Job<'_> {
         let len = self.sums(self.panels());
         // SAFETY: each task writes its part whole, at the latest when it fills it with zeros.
         let mut sums = unsafe {
-            memory::filled(parts * len, |sums| {
+            memory::filled(parts * len / PANEL * 2, |sums: Shared<'_, TileRow>| {
                 memory::parallel(parts, |part| {
-                    let sums = sums.part(part * len, len);
+                    let lines = len / PANEL * 2;
+                    let sums = bytemuck::cast_slice_mut(sums.part(part * lines, lines));
                     sums.fill(0.0);
                     scratch::lend(&BUFFERS, |buffers| {
                         for strip in &strips[even_part(strips.len(), parts, part)] {
                             let planes = Planes::new(self.shifts, strip.clone());
+                            let Buffers {
+                                input,
+                                gradient,
+                                row,
+                            } = buffers;
                             let positions = planes.positions().next_multiple_of(STEP);
-                            let gradient = buffers
-                                .gradient
-                                .take_as(self.output_panels() * positions * ROWS);
-                            for panel in 0..self.output_panels() {
-                                let panel_len = positions * ROWS;
-                                let gradient = &mut gradient[panel * panel_len..][..panel_len];
-                                self.lay_out_gradient(
-                                    &planes,
-                                    panel,
-                                    positions,
-                                    &mut buffers.row,
-                                    gradient,
-                                );
+                            let pitch = spread(positions, size_of::<u16>());
+                            let channels = self.output_panels() * PANEL;
+                            let gradient = gradient.take_as::<u16>(channels * pitch);
+                            for (channel, row) in gradient
+                                .chunks_exact_mut(pitch)
+                                .enumerate()
+                                .take(self.g.outputs)
+                            {
+                                self.lay_out_gradient(&planes, channel, row);
                             }
-                            let (pitch, input) =
-                                self.lay_out_input(&planes, 0..self.panels(), &mut buffers.input);
                             let operands = Operands {
                                 planes: &planes,
-                                input,
-                                pitch,
                                 gradient,
+                                pitch,
+                                input: self.lay_out_input(&planes, 0..self.panels(), row, input),
                                 positions,
                             };
                             self.multiply(&operands, 0..self.panels(), true, sums);
@@ -146,6 +147,7 @@ impl Job<'_> {
                 });
             })
         };
+        let sums: &mut [f32] = bytemuck::cast_slice_mut(&mut sums);
         // Parts are added in their order, so that the result depends on their number only.
         let (total, rest) = sums.split_at_mut(len);
         for part in rest.chunks_exact(len) {
@@ -168,35 +170,39 @@ impl Job<'_> {
         };
         let planes = Planes::new(self.shifts, whole);
         let positions = planes.positions().next_multiple_of(STEP);
-        let panel_len = positions * ROWS;
+        let pitch = spread(positions, size_of::<u16>());
         scratch::lend(&GRADIENT, |gradient| {
-            let gradient = gradient.take_as::<u32>(self.output_panels() * panel_len);
+            let gradient = gradient.take_as::<u16>(self.output_panels() * PANEL * pitch);
             let shared = Shared::new(gradient);
-            memory::parallel(self.output_panels(), |panel| {
-                // SAFETY: every task has its own panel.
-                let gradient = unsafe { shared.part(panel * panel_len, panel_len) };
-                scratch::lend(&BUFFERS, |buffers| {
-                    self.lay_out_gradient(&planes, panel, positions, &mut buffers.row, gradient);
-                });
+            memory::parallel(self.g.outputs, |channel| {
+                // SAFETY: every task has its own channel.
+                let row = unsafe { shared.part(channel * pitch, pitch) };
+                self.lay_out_gradient(&planes, channel, row);
             });
             let gradient = &*gradient;
             memory::parallel(self.panels(), |panel| {
                 scratch::lend(&BUFFERS, |buffers| {
-                    let (pitch, input) =
-                        self.lay_out_input(&planes, panel..panel + 1, &mut buffers.input);
+                    let Buffers { input, row, .. } = buffers;
                     let operands = Operands {
                         planes: &planes,
-                        input,
-                        pitch,
                         gradient,
+                        pitch,
+                        input: self.lay_out_input(&planes, panel..panel + 1, row, input),
                         positions,
                     };
-                    let sums = buffers.sums.take(self.sums(1));
-                    self.multiply(&operands, panel..panel + 1, false, sums);
-                    self.store(panel, sums, dw);
+                    scratch::lend(&SUMS, |sums| {
+                        let sums = sums.take(self.sums(1));
+                        self.multiply(&operands, panel..panel + 1, false, sums);
+                        self.store(panel, sums, dw);
+                    });
                 });
             });
         });
+    }
+
+    /// Pairs of positions that a strip's taps and the last step of each read.
+    fn pairs(planes: &Planes) -> usize {
+        (planes.channel() + STEP).div_ceil(2).next_multiple_of(ROWS)
     }
 
     /// Lays out the input channels of some panels.
@@ -204,83 +210,81 @@ impl Job<'_> {
         &self,
         planes: &Planes,
         panels: Range<usize>,
+        rows: &mut Scratch,
         buffer: &'b mut Scratch,
-    ) -> (usize, &'b [u16]) {
+    ) -> &'b [u32] {
         let g = self.g;
         let area = g.input[0] * g.input[1];
-        let pitch = spread(planes.channel(), size_of::<u16>());
-        let channels = panels.len() * PANEL;
-        // The last steps read past the positions, and what they read is multiplied with zeros.
-        let slack = STEP + ROWS;
-        let input = buffer.take_as::<u16>(channels * pitch + slack);
-        input[channels * pitch..].fill(0);
-        for (i, target) in input.chunks_exact_mut(pitch).enumerate().take(channels) {
-            let channel = panels.start * PANEL + i;
-            if channel >= g.inputs {
-                // Their sums are dropped.
-                break;
+        let pairs = Self::pairs(planes);
+        // The last pair from an odd position ends one number later.
+        let pitch = spread(2 * pairs + 1, size_of::<u16>());
+        let rows = rows.take_as::<u16>(PANEL * pitch);
+        let odd = |tap: &Tap| planes.offset(tap.shift) % 2;
+        let parities: [bool; 2] =
+            [0, 1].map(|parity| self.shifts.taps.iter().any(|tap| odd(tap) == parity));
+        let target = buffer.take_as::<u32>(panels.len() * 2 * pairs * PANEL);
+        for (panel, target) in panels.zip(target.chunks_exact_mut(2 * pairs * PANEL)) {
+            // The sums of what lies behind the last channel are dropped.
+            let channels = PANEL.min(g.inputs - panel * PANEL);
+            for (i, row) in rows.chunks_exact_mut(pitch).enumerate().take(channels) {
+                let channel = panel * PANEL + i;
+                // Read past the positions, these meet zeros, which a NaN would survive.
+                row[planes.channel()..].fill(0);
+                planes.for_each_row(|sample, at, reads| {
+                    let row = &mut row[at];
+                    let Some(reads) = reads else {
+                        row.fill(0);
+                        return;
+                    };
+                    row[..reads.inside.start].fill(0);
+                    row[reads.inside.end..].fill(0);
+                    let plane = &self.x[(sample * g.inputs + channel) * area..][..area];
+                    // SAFETY: this module runs only where AMX is available.
+                    unsafe {
+                        bf16::row(&plane[reads.from..], g.stride[1], &mut row[reads.inside]);
+                    }
+                });
             }
-            target[planes.channel()..].fill(0);
-            planes.for_each_row(|sample, at, reads| {
-                let row = &mut target[at];
-                let Some(reads) = reads else {
-                    row.fill(0);
-                    return;
-                };
-                row[..reads.inside.start].fill(0);
-                row[reads.inside.end..].fill(0);
-                let plane = &self.x[(sample * g.inputs + channel) * area..][..area];
-                // SAFETY: this module runs only where AMX is available.
-                unsafe {
-                    bf16::row(&plane[reads.from..], g.stride[1], &mut row[reads.inside]);
+            let halves = channels.div_ceil(ROWS);
+            for (parity, target) in target.chunks_exact_mut(pairs * PANEL).enumerate() {
+                if !parities[parity] {
+                    continue;
                 }
-            });
+                for (block, target) in target.chunks_exact_mut(ROWS * PANEL).enumerate() {
+                    for half in 0..halves {
+                        let from = half * ROWS * pitch + block * STEP + parity;
+                        let from = &rows[from..][..(ROWS - 1) * pitch + STEP];
+                        // SAFETY: the source has 16 rows of 32 numbers from there on, the target 16 rows of 32 pairs;
+                        // this module runs only where AMX is available.
+                        unsafe {
+                            bf16::transposed(
+                                from.as_ptr().cast(),
+                                pitch * size_of::<u16>(),
+                                target[half * ROWS..].as_mut_ptr().cast(),
+                                PANEL * size_of::<u32>(),
+                            );
+                        }
+                    }
+                }
+            }
         }
-        // A NaN in the memory behind the last channel would survive the zeros.
-        if let Some(first) = g.inputs.checked_sub(panels.start * PANEL)
-            && first < channels
-        {
-            let end = (first * pitch + slack).min(input.len());
-            input[first * pitch..end].fill(0);
-        }
-        (pitch, input)
+        target
     }
 
-    /// Lays out a panel of the gradient: rows of 32 channels, one for each pair of positions.
-    fn lay_out_gradient(
-        &self,
-        planes: &Planes,
-        panel: usize,
-        positions: usize,
-        buffer: &mut Scratch,
-        target: &mut [u32],
-    ) {
+    /// Lays out a channel of the gradient.
+    fn lay_out_gradient(&self, planes: &Planes, channel: usize, row: &mut [u16]) {
         let g = self.g;
         let [height, width] = g.output;
-        let channels = PANEL.min(g.outputs - panel * PANEL);
-        let pitch = spread(positions, size_of::<u16>());
-        let rows = buffer.take_as::<u16>(channels * pitch);
-        for (i, row) in rows.chunks_exact_mut(pitch).enumerate() {
-            let mut done = 0;
-            planes.for_each_grid_row(|sample, line, at| {
-                row[done..at].fill(0);
-                let plane = (sample * g.outputs + panel * PANEL + i) * height * width;
-                let source = &self.dy[plane + line * width..][..width];
-                // SAFETY: this module runs only where AMX is available.
-                unsafe { bf16::row(source, 1, &mut row[at..at + width]) };
-                done = at + width;
-            });
-            row[done..].fill(0);
-        }
-        // Pairs of positions are 32 bits, which the transposition only moves.
-        transpose(
-            self.simd,
-            bytemuck::cast_slice(rows),
-            pitch / 2,
-            [channels, positions / 2],
-            bytemuck::cast_slice_mut(target),
-            PANEL,
-        );
+        let mut done = 0;
+        planes.for_each_grid_row(|sample, line, at| {
+            row[done..at].fill(0);
+            let plane = (sample * g.outputs + channel) * height * width;
+            let source = &self.dy[plane + line * width..][..width];
+            // SAFETY: this module runs only where AMX is available.
+            unsafe { bf16::row(source, 1, &mut row[at..at + width]) };
+            done = at + width;
+        });
+        row[done..].fill(0);
     }
 
     /// Multiplies the operands of a strip into `sums`.
@@ -293,40 +297,37 @@ impl Job<'_> {
     ) {
         let g = self.g;
         let taps = &self.shifts.taps;
-        let block_len = PANEL * taps.len() * PANEL;
+        let tile_len = PANEL * PANEL;
+        let pairs = Self::pairs(operands.planes);
         let tiles = Tiles::new(ROWS);
-        let offsets: [u32; CHUNK / STEP] =
-            std::array::from_fn(|step| (step * ROWS * PANEL * size_of::<u32>()) as u32);
+        let offsets: [u32; CHUNK / STEP] = std::array::from_fn(|step| (step * ROW_BYTES) as u32);
         for start in (0..operands.positions).step_by(CHUNK) {
             let steps = (operands.positions - start).min(CHUNK) / STEP;
             for (i, panel) in panels.clone().enumerate() {
-                let down = PANEL.min(g.inputs - panel * PANEL).div_ceil(ROWS);
+                let right = PANEL.min(g.inputs - panel * PANEL).div_ceil(ROWS);
                 for output in 0..self.output_panels() {
-                    let right = PANEL.min(g.outputs - output * PANEL).div_ceil(ROWS);
-                    let at = output * operands.positions * ROWS + start / 2 * PANEL;
-                    let gradient = &operands.gradient[at..][..steps * ROWS * PANEL];
-                    let sums = &mut sums[(i * self.output_panels() + output) * block_len..];
-                    for (t, tap) in taps.iter().enumerate() {
+                    let down = PANEL.min(g.outputs - output * PANEL).div_ceil(ROWS);
+                    let gradient = &operands.gradient[output * PANEL * operands.pitch + start..]
+                        [..(down * ROWS - 1) * operands.pitch + steps * STEP];
+                    let sums =
+                        &mut sums[(i * self.output_panels() + output) * taps.len() * tile_len..];
+                    for (tap, sums) in taps.iter().zip(sums.chunks_exact_mut(tile_len)) {
                         let first = operands.planes.offset(tap.shift) + start;
-                        let input = &operands.input[i * PANEL * operands.pitch + first..];
-                        debug_assert!(
-                            input.len() >= (down * ROWS - 1) * operands.pitch + steps * STEP
-                        );
+                        let first = (2 * i + first % 2) * pairs + first / 2;
+                        let input = &operands.input[first * PANEL..][..steps * ROWS * PANEL];
                         let block = Block {
                             steps,
-                            a: input.as_ptr(),
-                            a_pitch: operands.pitch * size_of::<u16>(),
-                            a_down: ROWS * operands.pitch * size_of::<u16>(),
-                            a_step: ROW_BYTES,
-                            b: gradient.as_ptr(),
+                            a: gradient.as_ptr(),
                             offsets: offsets.as_ptr(),
-                            b_pitch: PANEL * size_of::<u32>(),
-                            c: sums[t * PANEL..].as_mut_ptr(),
-                            c_pitch: taps.len() * PANEL * size_of::<f32>(),
+                            a_pitch: operands.pitch * size_of::<u16>(),
+                            b: input.as_ptr(),
+                            b_step: ROWS * PANEL * size_of::<u32>(),
+                            c: sums.as_mut_ptr(),
+                            c_pitch: PANEL * size_of::<f32>(),
                             accumulate: accumulate || start > 0,
                         };
-                        // SAFETY: the input has 32 channels of `pitch` and slack for the last step, the gradient
-                        // `steps` times 16 rows of a panel, the sums 32 rows of all taps.
+                        // SAFETY: by the lengths of the slices the gradient has the rows of `down` tiles and the numbers of
+                        // `steps` in each, the input the pairs of `steps`, the sums 32 rows of 32.
                         unsafe { tiles.multiply(down, right, &block) };
                     }
                 }
@@ -339,25 +340,22 @@ impl Job<'_> {
         let g = self.g;
         let window = g.window();
         let inputs = PANEL.min(g.inputs - panel * PANEL);
-        for (i, sums) in sums.chunks_exact(PANEL * window * PANEL).enumerate() {
-            let outputs = PANEL.min(g.outputs - i * PANEL);
-            let mut block = [0.0_f32; PANEL * 32];
-            // Transposed in a place of its own: the rows of the weights lie a power of two apart.
-            for first in (0..inputs * window).step_by(PANEL) {
-                let count = PANEL.min(inputs * window - first);
+        for output in 0..g.outputs {
+            let sums = &sums[output / PANEL * window * PANEL * PANEL + output % PANEL * PANEL..];
+            let at = (output * g.inputs + panel * PANEL) * window;
+            // SAFETY: the weights of these input channels belong to this task.
+            let target = unsafe { dw.part(at, inputs * window) };
+            if window == 1 {
+                target.copy_from_slice(&sums[..inputs]);
+            } else {
                 transpose(
                     self.simd,
-                    &sums[first * PANEL..],
-                    PANEL,
-                    [count, outputs],
-                    &mut block,
-                    PANEL,
+                    sums,
+                    PANEL * PANEL,
+                    [window, inputs],
+                    target,
+                    window,
                 );
-                for (o, row) in block.chunks_exact(PANEL).enumerate().take(outputs) {
-                    let at = ((i * PANEL + o) * g.inputs + panel * PANEL) * window + first;
-                    // SAFETY: the weights of these input channels belong to this task.
-                    unsafe { dw.part(at, count) }.copy_from_slice(&row[..count]);
-                }
             }
         }
     }
