@@ -7,6 +7,8 @@ use std::{
 
 use rayon::prelude::*;
 
+use super::crew;
+
 /// `copy_from_slice` for the rows of images: the lengths of small ones without a call.
 #[inline]
 pub(super) fn copy_row(source: &[f32], target: &mut [f32]) {
@@ -145,10 +147,10 @@ pub(super) unsafe fn filled<T: Copy>(len: usize, fill: impl FnOnce(Shared<'_, T>
     values
 }
 
-/// Runs `task(0..count)` on this thread and those of the pool.
+/// Runs `task(0..count)` on this thread and others, as many in all as the thread pool has.
 ///
-/// The calling thread works along. It would otherwise sleep and be woken for each operation of a network, which
-/// costs more than a small operation itself.
+/// The calling thread works along: it would otherwise sleep and be woken for each operation of a network. So do threads that
+/// wait awake, unless they work for another caller; inside of the pool the pool's own threads do.
 pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
     let threads = rayon::current_num_threads().min(count);
     if threads <= 1 {
@@ -166,12 +168,14 @@ pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
                 task(i);
             }
         };
-        rayon::in_place_scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|_| work());
-            }
-            work();
-        });
+        if !crew::run(threads - 1, &work) {
+            rayon::in_place_scope(|scope| {
+                for _ in 1..threads {
+                    scope.spawn(|_| work());
+                }
+                work();
+            });
+        }
     }
 }
 

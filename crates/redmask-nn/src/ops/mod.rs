@@ -15,6 +15,7 @@ mod activation;
 mod autodiff;
 mod bias;
 mod conv;
+mod crew;
 mod extension;
 mod flex;
 mod kernel;

@@ -51,19 +51,25 @@ pub(in super::super) unsafe fn pixels(
     let pairs = mask(width / 2);
     for (i, target) in target.chunks_mut(LANES * width).enumerate() {
         let count = target.len() / width;
-        let row = |channel: usize| {
+        let source = &source[i * LANES * step..];
+        let mut rows = [_mm512_setzero_si512(); LANES];
+        for (pair, row) in rows.iter_mut().enumerate() {
+            let channel = 2 * pair;
             if channel >= channels {
-                return _mm512_setzero_ps();
+                break;
             }
-            // SAFETY: the channel reaches to the last position, the chunk holds at most 16.
-            unsafe { read(&source[channel * area + i * LANES * step..], step, count) }
-        };
-        let rows = std::array::from_fn(|pair| {
-            if 2 * pair >= channels {
-                return _mm512_setzero_si512();
-            }
-            pairs_of(row(2 * pair), row(2 * pair + 1))
-        });
+            let low = &source[channel * area..];
+            // SAFETY: the channels reach to the last position, the chunk holds at most 16.
+            let low = unsafe { read(low, step, count) };
+            let high = if channel + 1 < channels {
+                let high = &source[(channel + 1) * area..];
+                // SAFETY: as above.
+                unsafe { read(high, step, count) }
+            } else {
+                _mm512_setzero_ps()
+            };
+            *row = pairs_of(low, high);
+        }
         let pixels = transpose_16x16(rows);
         for (target, pixel) in target.chunks_exact_mut(width).zip(pixels) {
             // SAFETY: the mask ends with the pixel.
@@ -86,9 +92,12 @@ pub(in super::super) unsafe fn transposed(
 ) {
     // SAFETY: the caller vouches for the extents.
     unsafe {
-        let rows = std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_pitch).cast()));
-        for (i, column) in transpose_16x16(rows).into_iter().enumerate() {
-            _mm512_storeu_si512(to.add(i * to_pitch).cast(), column);
+        let mut rows = [_mm512_setzero_si512(); LANES];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = _mm512_loadu_si512(from.add(i * from_pitch).cast());
+        }
+        for (i, column) in transpose_16x16(rows).iter().enumerate() {
+            _mm512_storeu_si512(to.add(i * to_pitch).cast(), *column);
         }
     }
 }

@@ -66,11 +66,16 @@ pub(in super::super) fn transpose_16x16(r: [__m512i; 16]) -> [__m512i; 16] {
     }
     let mut out = r;
     for j in 0..4 {
-        let [top, bottom] = [0, 8].map(|g| [quads[g + j], quads[g + 4 + j]]);
-        // Quarters 0 and 2, or 1 and 3, of both.
-        let [top_even, bottom_even] =
-            [top, bottom].map(|[a, b]| _mm512_shuffle_i32x4::<0x88>(a, b));
-        let [top_odd, bottom_odd] = [top, bottom].map(|[a, b]| _mm512_shuffle_i32x4::<0xdd>(a, b));
+        let (a, b, c, d) = (quads[j], quads[4 + j], quads[8 + j], quads[12 + j]);
+        // Quarters 0 and 2, and 1 and 3, of both.
+        let (top_even, bottom_even) = (
+            _mm512_shuffle_i32x4::<0x88>(a, b),
+            _mm512_shuffle_i32x4::<0x88>(c, d),
+        );
+        let (top_odd, bottom_odd) = (
+            _mm512_shuffle_i32x4::<0xdd>(a, b),
+            _mm512_shuffle_i32x4::<0xdd>(c, d),
+        );
         out[j] = _mm512_shuffle_i32x4::<0x88>(top_even, bottom_even);
         out[4 + j] = _mm512_shuffle_i32x4::<0x88>(top_odd, bottom_odd);
         out[8 + j] = _mm512_shuffle_i32x4::<0xdd>(top_even, bottom_even);
