@@ -128,15 +128,9 @@ impl DecoderBlock {
         skip: Option<Tensor<4>>,
         pass: &Pass,
     ) -> Tensor<4> {
-        let [_, _, h, w] = x.dims();
-        let x = if size == [2 * h, 2 * w] {
-            ops::upsample_nearest2x(x)
-        } else {
-            ops::upsample_nearest(x, size)
-        };
         let x = match skip {
-            Some(skip) => Tensor::cat(vec![x, skip], 1),
-            None => x,
+            Some(skip) => ops::upsample_nearest_beside(x, skip),
+            None => ops::upsample_nearest(x, size),
         };
         self.conv2.forward(self.conv1.forward(x, pass), pass)
     }

@@ -92,6 +92,11 @@ pub(super) trait CpuOps: Backend {
 
     fn cpu_upsample_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self>;
 
+    fn cpu_upsample_nearest_beside(
+        x: FloatTensor<Self>,
+        skip: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
     fn cpu_resize_bilinear(
         x: FloatTensor<Self>,
         size: [usize; 2],
@@ -188,6 +193,10 @@ impl CpuOps for Flex {
 
     fn cpu_upsample_nearest(x: FlexTensor, size: [usize; 2]) -> FlexTensor {
         resize::nearest_op([x], size).0
+    }
+
+    fn cpu_upsample_nearest_beside(x: FlexTensor, skip: FlexTensor) -> FlexTensor {
+        resize::beside_op([x, skip]).0
     }
 
     fn cpu_resize_bilinear(x: FlexTensor, size: [usize; 2], taps: resize::AxisTaps) -> FlexTensor {
@@ -307,6 +316,13 @@ impl<C: CheckpointStrategy> CpuOps for Autodiff<Flex, C> {
 
     fn cpu_upsample_nearest(x: FloatTensor<Self>, size: [usize; 2]) -> FloatTensor<Self> {
         differentiable::<C, _, 1>([x], |inputs| resize::nearest_op(inputs, size))
+    }
+
+    fn cpu_upsample_nearest_beside(
+        x: FloatTensor<Self>,
+        skip: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        differentiable::<C, _, 2>([x, skip], resize::beside_op)
     }
 
     fn cpu_resize_bilinear(

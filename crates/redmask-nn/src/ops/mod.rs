@@ -29,6 +29,7 @@ mod precision;
 mod resize;
 mod scratch;
 mod simd;
+mod update;
 
 #[cfg(test)]
 mod parity;
@@ -44,9 +45,11 @@ pub use per_sample::{KEPT_BYTES, Rec, SampleGradients, Tape};
 pub use pool::max_pool2d;
 pub use precision::Precision;
 pub use resize::{
-    resize_bicubic, resize_bilinear, resize_bilinear_aligned, upsample_nearest, upsample_nearest2x,
+    resize_bicubic, resize_bilinear, resize_bilinear_aligned, upsample_nearest,
+    upsample_nearest_beside,
 };
 pub use simd::{SIMD_VARIABLE, Simd};
+pub use update::Update;
 
 /// Stride, padding, dilation and groups of a convolution.
 pub use burn::tensor::ops::ConvOptions;

@@ -342,6 +342,20 @@ proptest! {
             &|t| module::interpolate(t[0].clone(), options.clone()),
         );
     }
+
+    #[test]
+    fn nearest_resize_beside_a_skip(
+        n in 1_usize..3, c in 1_usize..6, h in 1_usize..30, w in 1_usize..30,
+        skips in 1_usize..6, to in (1_usize..60, 1_usize..60), double in any::<bool>(),
+    ) {
+        let size = if double { [2 * h, 2 * w] } else { [to.0, to.1] };
+        assert_same(
+            &[[n, c, h, w], [n, skips, size[0], size[1]]],
+            1e-5,
+            &|t| upsample_nearest_beside(t[0].clone(), t[1].clone()),
+            &|t| Tensor::cat(vec![upsample_nearest(t[0].clone(), size), t[1].clone()], 1),
+        );
+    }
 }
 
 #[test]

@@ -12,14 +12,11 @@ use burn::{
     },
 };
 
-pub(super) use self::{bilinear::bilinear_op, nearest::nearest_op};
+pub(super) use self::{
+    bilinear::bilinear_op,
+    nearest::{beside_op, nearest_op},
+};
 use super::extension::{CpuOps, on_cpu};
-
-/// Repeats every pixel in a 2x2 block: `[n, c, h, w]` to `[n, c, 2h, 2w]`.
-pub fn upsample_nearest2x(x: Tensor<4>) -> Tensor<4> {
-    let [_, _, h, w] = x.dims();
-    upsample_nearest(x, [2 * h, 2 * w])
-}
 
 /// Nearest neighbour to `size` `[h, w]`: output `i` takes input `floor(i * (in / out))` in f32, PyTorch's `nearest`.
 pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
@@ -30,6 +27,19 @@ pub fn upsample_nearest(x: Tensor<4>, size: [usize; 2]) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_upsample_nearest(
         x.into_dispatch(),
         size,
+    ))
+}
+
+/// [`upsample_nearest`] of `x` `[n, c, _, _]` to the size of `skip` `[n, s, h, w]`, and the channels of `skip` behind its own:
+/// `[n, c + s, h, w]`.
+pub fn upsample_nearest_beside(x: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+    let [_, _, h, w] = skip.dims();
+    if !on_cpu(&x) {
+        return Tensor::cat(vec![upsample_nearest(x, [h, w]), skip], 1);
+    }
+    Tensor::from_dispatch(<Dispatch as CpuOps>::cpu_upsample_nearest_beside(
+        x.into_dispatch(),
+        skip.into_dispatch(),
     ))
 }
 

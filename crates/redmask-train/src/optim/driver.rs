@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use redmask_nn::weights::StatePath;
 
 use super::config::{OptimizerConfig, RateGroup};
-use super::rule::Rule;
+use super::rule;
 use super::state::{OptimizerState, Slot, SlotState};
 
 /// An optimizer with its memory.
@@ -127,19 +127,19 @@ fn step<const D: usize>(
     slot: &mut Slot,
 ) -> Tensor<D> {
     let len = weight.shape().num_elements();
-    let buffers = Rule::buffers(config);
+    let buffers = rule::buffers(config);
     if buffers > 0 && slot.first.len() != len {
         slot.first = vec![0.0; len];
     }
     if buffers > 1 && slot.second.len() != len {
         slot.second = vec![0.0; len];
     }
-    let rule = Rule::next(config, rate, slot);
+    let update = rule::next_update(config, rate, slot);
     let device = weight.device();
     if device != Device::flex() {
         let shape = weight.shape();
         let mut w = to_vec(weight);
-        rule.apply(&mut w, &to_vec(gradient), &mut slot.first, &mut slot.second);
+        update.apply(&mut w, &to_vec(gradient), &mut slot.first, &mut slot.second);
         return Tensor::from_data(TensorData::new(w, shape), &device);
     }
     let mut w = contiguous(weight);
@@ -148,7 +148,7 @@ fn step<const D: usize>(
         .as_slice::<f32>()
         .expect("made contiguous and training runs in f32");
     // Copies first if somebody holds a snapshot of the weight.
-    rule.apply(w.storage_mut::<f32>(), g, &mut slot.first, &mut slot.second);
+    update.apply(w.storage_mut::<f32>(), g, &mut slot.first, &mut slot.second);
     Tensor::from_primitive::<Flex>(w)
 }
 

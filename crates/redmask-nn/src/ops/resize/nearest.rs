@@ -20,6 +20,83 @@ fn sources(input: usize, output: usize) -> Vec<u32> {
         .collect()
 }
 
+/// Which pixels of a plane an enlarged or reduced one takes.
+struct Pixels {
+    simd: Simd,
+    rows: Vec<u32>,
+    columns: Vec<u32>,
+    /// Columns of the input.
+    width: usize,
+}
+
+impl Pixels {
+    fn new([height, width]: [usize; 2], size: [usize; 2]) -> Self {
+        Self {
+            simd: Simd::current(),
+            rows: sources(height, size[0]),
+            columns: sources(width, size[1]),
+            width,
+        }
+    }
+
+    fn doubled(&self) -> bool {
+        self.columns.len() == 2 * self.width
+    }
+
+    /// Resizes a plane.
+    fn take(&self, x: &[f32], y: &mut [f32]) {
+        let (width, columns) = (self.width, self.columns.len());
+        let mut done: Option<u32> = None;
+        for (i, &row) in self.rows.iter().enumerate() {
+            let (before, line) = y.split_at_mut(i * columns);
+            let line = &mut line[..columns];
+            if done == Some(row) {
+                line.copy_from_slice(&before[(i - 1) * columns..]);
+                continue;
+            }
+            let source = &x[row as usize * width..][..width];
+            if self.doubled() {
+                double(self.simd, source, line);
+            } else {
+                for (value, &column) in line.iter_mut().zip(&self.columns) {
+                    *value = source[column as usize];
+                }
+            }
+            done = Some(row);
+        }
+    }
+
+    /// Adds up the gradient of a plane at the pixels that were taken.
+    fn give(&self, g: &[f32], dx: &mut [f32]) {
+        dx.fill(0.0);
+        for (line, &row) in g.chunks_exact(self.columns.len()).zip(&self.rows) {
+            let target = &mut dx[row as usize * self.width..][..self.width];
+            if self.doubled() {
+                add_pairs(self.simd, line, target);
+            } else {
+                for (value, &column) in line.iter().zip(&self.columns) {
+                    target[column as usize] += value;
+                }
+            }
+        }
+    }
+}
+
+/// A buffer whose `count` planes of `area` are filled by `plane`.
+fn planes(count: usize, area: usize, plane: impl Fn(usize, &mut [f32]) + Send + Sync) -> Vec<f32> {
+    let at_once = planes_at_once(area);
+    // SAFETY: every plane is written whole by its task.
+    unsafe {
+        memory::filled(count * area, |y: Shared<'_, f32>| {
+            memory::parallel(count.div_ceil(at_once), |task| {
+                for index in task * at_once..count.min((task + 1) * at_once) {
+                    plane(index, y.part(index * area, area));
+                }
+            });
+        })
+    }
+}
+
 /// A resize and its backward pass.
 pub(in super::super) fn nearest_op(
     [x]: [FlexTensor; 1],
@@ -27,43 +104,12 @@ pub(in super::super) fn nearest_op(
 ) -> (FlexTensor, Nearest) {
     let x = contiguous(x);
     let input @ [n, c, h, w] = flex::dims(&x);
-    let [rows, columns] = [sources(h, size[0]), sources(w, size[1])];
-    let (simd, area) = (Simd::current(), size[0] * size[1]);
-    let doubled = size[1] == 2 * w;
-    // SAFETY: every plane is written whole by its task.
-    let y = unsafe {
-        memory::filled(n * c * area, |y: Shared<'_, f32>| {
-            let at_once = planes_at_once(area);
-            memory::parallel((n * c).div_ceil(at_once), |task| {
-                for plane in task * at_once..(n * c).min((task + 1) * at_once) {
-                    let x = &values(&x)[plane * h * w..][..h * w];
-                    let y = y.part(plane * area, area);
-                    let mut done: Option<u32> = None;
-                    for (i, &row) in rows.iter().enumerate() {
-                        let (before, line) = y.split_at_mut(i * size[1]);
-                        let line = &mut line[..size[1]];
-                        if done == Some(row) {
-                            line.copy_from_slice(&before[(i - 1) * size[1]..]);
-                            continue;
-                        }
-                        let source = &x[row as usize * w..][..w];
-                        if doubled {
-                            double(simd, source, line);
-                        } else {
-                            for (value, &column) in line.iter_mut().zip(&columns) {
-                                *value = source[column as usize];
-                            }
-                        }
-                        done = Some(row);
-                    }
-                }
-            });
-        })
-    };
-    (
-        flex::tensor(y, [n, c, size[0], size[1]]),
-        Nearest { input, size },
-    )
+    let pixels = Pixels::new([h, w], size);
+    let y = planes(n * c, size[0] * size[1], |plane, y| {
+        pixels.take(&values(&x)[plane * h * w..][..h * w], y);
+    });
+    let y = flex::tensor(y, [n, c, size[0], size[1]]);
+    (y, Nearest { input, size })
 }
 
 /// The backward pass of a resize.
@@ -80,34 +126,62 @@ impl Gradient<1> for Nearest {
             size,
         } = self;
         let dy = contiguous(dy);
-        let g = values(&dy);
-        let [rows, columns] = [sources(h, size[0]), sources(w, size[1])];
-        let (simd, area) = (Simd::current(), size[0] * size[1]);
-        let doubled = size[1] == 2 * w;
-        // SAFETY: every plane is written whole by its task.
-        let dx = unsafe {
-            memory::filled(n * c * h * w, |dx: Shared<'_, f32>| {
-                let at_once = planes_at_once(area);
-                memory::parallel((n * c).div_ceil(at_once), |task| {
-                    for plane in task * at_once..(n * c).min((task + 1) * at_once) {
-                        let dx = dx.part(plane * h * w, h * w);
-                        dx.fill(0.0);
-                        let g = &g[plane * area..][..area];
-                        for (line, &row) in g.chunks_exact(size[1]).zip(&rows) {
-                            let target = &mut dx[row as usize * w..][..w];
-                            if doubled {
-                                add_pairs(simd, line, target);
-                            } else {
-                                for (value, &column) in line.iter().zip(&columns) {
-                                    target[column as usize] += value;
-                                }
-                            }
-                        }
-                    }
-                });
-            })
-        };
+        let area = size[0] * size[1];
+        let pixels = Pixels::new([h, w], size);
+        let dx = planes(n * c, h * w, |plane, dx| {
+            pixels.give(&values(&dy)[plane * area..][..area], dx);
+        });
         [Some(flex::tensor(dx, input))]
+    }
+}
+
+/// A resize of `x` to the size of `skip`, the channels of `skip` behind those of `x`, and its backward pass.
+pub(in super::super) fn beside_op(inputs: [FlexTensor; 2]) -> (FlexTensor, Beside) {
+    let [x, skip] = inputs.map(contiguous);
+    let [from, to] = [&x, &skip].map(flex::dims);
+    let [n, c, h, w] = from;
+    let [_, skips, height, width] = to;
+    let (channels, area) = (c + skips, height * width);
+    let pixels = Pixels::new([h, w], [height, width]);
+    let y = planes(n * channels, area, |plane, y| {
+        let (sample, channel) = (plane / channels, plane % channels);
+        match channel.checked_sub(c) {
+            None => pixels.take(&values(&x)[(sample * c + channel) * h * w..][..h * w], y),
+            Some(i) => y.copy_from_slice(&values(&skip)[(sample * skips + i) * area..][..area]),
+        }
+    });
+    let y = flex::tensor(y, [n, channels, height, width]);
+    (y, Beside { inputs: [from, to] })
+}
+
+/// The backward pass of a resize beside a skip.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Beside {
+    inputs: [[usize; 4]; 2],
+}
+
+impl Gradient<2> for Beside {
+    fn backward(self, dy: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let [from @ [n, c, h, w], to @ [_, skips, height, width]] = self.inputs;
+        let dy = contiguous(dy);
+        let area = height * width;
+        let gradient = |sample: usize, channel: usize| {
+            &values(&dy)[(sample * (c + skips) + channel) * area..][..area]
+        };
+        let dx = wanted[0].then(|| {
+            let pixels = Pixels::new([h, w], [height, width]);
+            let dx = planes(n * c, h * w, |plane, dx| {
+                pixels.give(gradient(plane / c, plane % c), dx);
+            });
+            flex::tensor(dx, from)
+        });
+        let dskip = wanted[1].then(|| {
+            let dskip = planes(n * skips, area, |plane, dskip| {
+                dskip.copy_from_slice(gradient(plane / skips, c + plane % skips));
+            });
+            flex::tensor(dskip, to)
+        });
+        [dx, dskip]
     }
 }
 
