@@ -6,6 +6,7 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     hint,
     panic::{self, AssertUnwindSafe},
     ptr,
@@ -21,6 +22,16 @@ const LOOKS: usize = 2000;
 
 /// What all threads of an operation run until nothing is left of it.
 type Work<'a> = &'a (dyn Fn() + Sync);
+
+thread_local! {
+    /// Whether this thread works on an operation of the crew.
+    static AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread works on an operation of the crew, so that the other threads have their parts of it too.
+pub(super) fn at_work() -> bool {
+    AT_WORK.get()
+}
 
 /// The threads beside the caller's.
 struct Crew {
@@ -112,6 +123,7 @@ impl<'a> Call<'a> {
             member.calls.fetch_add(1, Ordering::Release);
             member.thread.unpark();
         }
+        AT_WORK.set(true);
         Self { job, _turn: turn }
     }
 }
@@ -119,6 +131,7 @@ impl<'a> Call<'a> {
 impl Drop for Call<'_> {
     /// Waits for the members, also when the caller's own part has panicked: they read the caller's stack.
     fn drop(&mut self) {
+        AT_WORK.set(false);
         let mut looks = 0;
         while self.job.working.load(Ordering::Acquire) > 0 {
             looks += 1;
@@ -144,6 +157,7 @@ impl Drop for Call<'_> {
 
 /// What a member does all its life.
 fn serve(calls: &AtomicUsize, job: &Job) {
+    AT_WORK.set(true);
     let mut served = 0;
     loop {
         let mut looks = 0;

@@ -150,10 +150,11 @@ pub(super) unsafe fn filled<T: Copy>(len: usize, fill: impl FnOnce(Shared<'_, T>
 /// Runs `task(0..count)` on this thread and others, as many in all as the thread pool has.
 ///
 /// The calling thread works along: it would otherwise sleep and be woken for each operation of a network. So do threads that
-/// wait awake, unless they work for another caller; inside of the pool the pool's own threads do.
+/// wait awake, unless they work for another caller; inside of the pool the pool's own threads do. Inside of a task there is
+/// nobody to share with: all have tasks of their own.
 pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
     let threads = rayon::current_num_threads().min(count);
-    if threads <= 1 {
+    if threads <= 1 || crew::at_work() {
         (0..count).for_each(task);
     } else if rayon::current_thread_index().is_some() {
         (0..count).into_par_iter().with_max_len(1).for_each(task);
@@ -177,6 +178,21 @@ pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
             });
         }
     }
+}
+
+/// The results of `task(0..count)`, run as by [`parallel`].
+pub(super) fn mapped<T: Send>(count: usize, task: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
+    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    let shared = Shared::new(&mut results);
+    parallel(count, |i| {
+        let result = task(i);
+        // SAFETY: every task writes its own place; the `None` there needs no dropping.
+        unsafe { shared.write(i, Some(result)) };
+    });
+    let results = results.into_iter();
+    results
+        .map(|result| result.expect("every task ran"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::{
     Activation, BatchStatistics, ConvOptions, Precision, Simd, add_relu, batch_norm_eval,
     batch_norm_train, conv2d, conv2d_batch_norm_eval, conv2d_bias, group_norm, max_pool2d,
-    resize_bilinear, resize_bilinear_aligned, upsample_nearest,
+    resize_bilinear, resize_bilinear_aligned, upsample_nearest, upsample_nearest_beside,
 };
 
 /// Numbers in -1..1 without any order.

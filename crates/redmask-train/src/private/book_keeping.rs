@@ -111,13 +111,12 @@ pub(super) fn squares(
         .collect()
 }
 
-/// Clips and adds what was recorded to `result`, whose sum is all zeros if this is the `first` part.
+/// Clips and adds what was recorded to `result`, in whose sum the parameters that nothing was added to are empty.
 pub(super) fn add(
     gradients: &SampleGradients,
     network: &SegmentationNetwork,
     clipping: &Clipping,
     layout: &GradientLayout,
-    first: bool,
     result: &mut ClippedSum,
 ) {
     let squares = squares(gradients, network, layout);
@@ -134,7 +133,7 @@ pub(super) fn add(
         let Some(part) = gradients.weighted_sum(id, &factors) else {
             continue;
         };
-        if first {
+        if sum.is_empty() {
             *sum = part;
         } else {
             for (sum, value) in sum.iter_mut().zip(part) {

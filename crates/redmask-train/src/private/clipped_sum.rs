@@ -84,16 +84,22 @@ pub fn clipped_sum(
         return clipped_sum_one_by_one(network, units, loss, clipping, layout);
     }
     let shares = shares(network, units, &loss);
-    let mut result = ClippedSum::empty(layout);
-    let mut first = true;
+    let mut result = ClippedSum {
+        sum: vec![Vec::new(); layout.parts()],
+        norms: Vec::new(),
+        losses: Vec::new(),
+    };
     for span in virtual_batches(units, images_at_once) {
         let shares = shares.as_ref().map(|shares| &shares[span.clone()]);
         let start = Pass::train_samples;
         let Recorded { gradients, losses } =
             book_keeping::record(network, &units[span], &loss, shares, layout, start);
-        book_keeping::add(&gradients, network, clipping, layout, first, &mut result);
+        book_keeping::add(&gradients, network, clipping, layout, &mut result);
         result.losses.extend(losses);
-        first = false;
+    }
+    for (sum, len) in result.sum.iter_mut().zip(layout.lengths()) {
+        // What no pass used.
+        sum.resize(len, 0.0);
     }
     result
 }

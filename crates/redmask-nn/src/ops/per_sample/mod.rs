@@ -27,7 +27,7 @@ pub use self::recorded::SampleGradients;
 
 use self::choice::{Method, choose};
 use self::parts::{Parts, Product};
-use super::conv::Geometry;
+use super::{conv::Geometry, memory};
 
 /// Where the gradient of a parameter is recorded: `None` in ordinary training.
 pub type Rec = Option<(Arc<Tape>, ParamId)>;
@@ -207,7 +207,7 @@ impl Entry {
     fn formed(id: ParamId, values: Vec<Vec<f32>>) -> Self {
         Self {
             id,
-            squares: values.iter().map(|v| parts::sum_of_squares(v)).collect(),
+            squares: memory::mapped(values.len(), |i| parts::sum_of_squares(&values[i])),
             parts: Parts::Values(values),
         }
     }

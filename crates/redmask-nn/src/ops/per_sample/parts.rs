@@ -2,14 +2,13 @@
 
 use std::ops::Range;
 
-use burn::backend::flex::FlexTensor;
-use rayon::prelude::*;
-
 use super::super::conv::{Geometry, gradient_of_weight};
 use super::super::flex::values;
 use super::super::kernel::pointwise;
+use super::super::memory::{self, Shared};
 use super::super::simd::{Simd, multiversion};
 use super::ghost;
+use burn::backend::flex::FlexTensor;
 
 /// Elements of a task of element-wise work.
 const CHUNK: usize = 1 << 14;
@@ -102,39 +101,37 @@ impl Product {
 
     /// The gradient of each sample.
     pub(super) fn each(&self, samples: &[Range<usize>]) -> Vec<Vec<f32>> {
-        samples.par_iter().map(|rows| self.form(rows)).collect()
+        memory::mapped(samples.len(), |i| self.form(&samples[i]))
     }
 
     /// The squared norm of each sample's gradient, formed and dropped.
     pub(super) fn formed_squares(&self, samples: &[Range<usize>]) -> Vec<f64> {
-        samples
-            .par_iter()
-            .map(|rows| sum_of_squares(&self.form(rows)))
-            .collect()
+        memory::mapped(samples.len(), |i| sum_of_squares(&self.form(&samples[i])))
     }
 
     /// The squared norm of each sample's gradient, without forming it.
     pub(super) fn ghost_squares(&self, samples: &[Range<usize>]) -> Vec<f64> {
-        samples
-            .par_iter()
-            .map(|rows| {
-                let (geometry, x, dy) = self.rows(rows);
-                ghost::squared_norm(&geometry, x, dy)
-            })
-            .collect()
+        memory::mapped(samples.len(), |i| {
+            let (geometry, x, dy) = self.rows(&samples[i]);
+            ghost::squared_norm(&geometry, x, dy)
+        })
     }
 
     fn weighted_sum(&self, samples: &[Range<usize>], factors: &[f32]) -> Vec<f32> {
         let dy = values(&self.dy);
         let row = dy.len() / self.geometry.batch.max(1);
-        let mut scaled = Vec::with_capacity(dy.len());
-        for (rows, &factor) in samples.iter().zip(factors) {
-            scaled.extend(
-                dy[rows.start * row..rows.end * row]
-                    .iter()
-                    .map(|v| v * factor),
-            );
-        }
+        // SAFETY: the samples are all rows of the batch, and every one is written by its task.
+        let scaled = unsafe {
+            memory::filled(dy.len(), |scaled: Shared<'_, f32>| {
+                memory::parallel(samples.len(), |i| {
+                    let (first, len) = (samples[i].start * row, samples[i].len() * row);
+                    let source = &dy[first..first + len];
+                    for (scaled, v) in scaled.part(first, len).iter_mut().zip(source) {
+                        *scaled = v * factors[i];
+                    }
+                });
+            })
+        };
         gradient_of_weight(&self.geometry, values(&self.x), &scaled)
     }
 }
@@ -142,20 +139,19 @@ impl Product {
 fn weighted_sum(values: &[Vec<f32>], factors: &[f32]) -> Vec<f32> {
     let len = values.first().map_or(0, Vec::len);
     let simd = Simd::current();
-    let mut sum = vec![0.0; len];
-    let add = |start: usize, sum: &mut [f32]| {
-        for (values, &factor) in values.iter().zip(factors) {
-            pointwise::add_scaled(simd, factor, &values[start..start + sum.len()], sum);
-        }
-    };
-    if len <= CHUNK {
-        add(0, &mut sum);
-    } else {
-        sum.par_chunks_mut(CHUNK)
-            .enumerate()
-            .for_each(|(chunk, sum)| add(chunk * CHUNK, sum));
+    // SAFETY: every chunk is written whole by its task.
+    unsafe {
+        memory::filled(len, |sum: Shared<'_, f32>| {
+            memory::parallel(len.div_ceil(CHUNK), |chunk| {
+                let start = chunk * CHUNK;
+                let sum = sum.part(start, CHUNK.min(len - start));
+                sum.fill(0.0);
+                for (values, &factor) in values.iter().zip(factors) {
+                    pointwise::add_scaled(simd, factor, &values[start..start + sum.len()], sum);
+                }
+            });
+        })
     }
-    sum
 }
 
 /// The sum of the squares in f64, in one fixed order.

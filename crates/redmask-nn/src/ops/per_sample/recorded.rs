@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::super::memory;
 use burn::module::ParamId;
-use rayon::prelude::*;
 
 use super::Entry;
 use super::parts::{Parts, sum_of_squares};
@@ -90,15 +90,12 @@ impl Parameter {
             return;
         }
         let uses = &self.uses;
-        self.squares = (0..samples.len())
-            .into_par_iter()
-            .map(|index| {
-                let mut sum = vec![0.0; uses[0].len()];
-                for parts in uses {
-                    parts.add_one(samples, index, &mut sum);
-                }
-                sum_of_squares(&sum)
-            })
-            .collect();
+        self.squares = memory::mapped(samples.len(), |index| {
+            let mut sum = vec![0.0; uses[0].len()];
+            for parts in uses {
+                parts.add_one(samples, index, &mut sum);
+            }
+            sum_of_squares(&sum)
+        });
     }
 }
