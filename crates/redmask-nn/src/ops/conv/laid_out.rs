@@ -58,6 +58,8 @@ struct Key {
     /// Where the weight lies. No other weight comes to lie there as long as this one is held.
     address: usize,
     shape: [usize; 4],
+    /// Stride and dilation say which taps read neighbours.
+    steps: [[usize; 2]; 2],
     algorithm: Algorithm,
     simd: Simd,
 }
@@ -82,6 +84,7 @@ impl KeptWeights {
         let key = Key {
             address: view.values.as_ptr().addr(),
             shape: g.weight_shape(),
+            steps: [g.stride, g.dilation],
             algorithm,
             simd,
         };

@@ -3,11 +3,11 @@
 //! To the nearest, ties to even; numbers below the normal range become zero, as everywhere in AMX.
 
 use std::arch::x86_64::{
-    __m256i, __m512, __m512i, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_cvtne2ps_pbh,
-    _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32, _mm512_permutex2var_ps,
-    _mm512_permutexvar_epi16, _mm512_set_epi32, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_setzero_si512, _mm512_storeu_si512,
+    __m256i, __m512, __m512bh, __m512i, _mm256_mask_storeu_epi16, _mm256_storeu_si256,
+    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_i32gather_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_ps, _mm512_mullo_epi32,
+    _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set_epi32, _mm512_set1_epi32,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_si512,
 };
 
 use super::transpose_16x16;
@@ -70,8 +70,8 @@ pub(in super::super) unsafe fn pixels(
             };
             *row = pairs_of(low, high);
         }
-        let pixels = transpose_16x16(rows);
-        for (target, pixel) in target.chunks_exact_mut(width).zip(pixels) {
+        transpose_16x16(&mut rows);
+        for (target, pixel) in target.chunks_exact_mut(width).zip(rows) {
             // SAFETY: the mask ends with the pixel.
             unsafe { _mm512_mask_storeu_epi32(target.as_mut_ptr().cast(), pairs, pixel) };
         }
@@ -96,7 +96,8 @@ pub(in super::super) unsafe fn transposed(
         for (i, row) in rows.iter_mut().enumerate() {
             *row = _mm512_loadu_si512(from.add(i * from_pitch).cast());
         }
-        for (i, column) in transpose_16x16(rows).iter().enumerate() {
+        transpose_16x16(&mut rows);
+        for (i, column) in rows.iter().enumerate() {
             _mm512_storeu_si512(to.add(i * to_pitch).cast(), *column);
         }
     }
@@ -191,7 +192,7 @@ fn pairs_of(low: __m512, high: __m512) -> __m512i {
     let (order, halves) = unsafe {
         (
             std::mem::transmute::<[u16; 32], __m512i>(INTERLEAVED),
-            std::mem::transmute::<_, __m512i>(_mm512_cvtne2ps_pbh(high, low)),
+            std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)),
         )
     };
     _mm512_permutexvar_epi16(order, halves)

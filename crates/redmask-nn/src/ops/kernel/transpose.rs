@@ -48,25 +48,23 @@ pub(in super::super) unsafe fn transpose_8x8(
     }
 }
 
-/// The transpose of 16 rows of 16 elements of 32 bits.
+/// Transposes 16 rows of 16 elements of 32 bits.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(in super::super) fn transpose_16x16(r: [__m512i; 16]) -> [__m512i; 16] {
+pub(in super::super) fn transpose_16x16(rows: &mut [__m512i; 16]) {
     // Quarters of 128 bits: first 4x4 blocks inside of them, then the quarters themselves.
-    let mut quads = r;
-    for g in (0..16).step_by(4) {
-        let a = _mm512_unpacklo_epi32(r[g], r[g + 1]);
-        let b = _mm512_unpackhi_epi32(r[g], r[g + 1]);
-        let c = _mm512_unpacklo_epi32(r[g + 2], r[g + 3]);
-        let d = _mm512_unpackhi_epi32(r[g + 2], r[g + 3]);
-        quads[g] = _mm512_unpacklo_epi64(a, c);
-        quads[g + 1] = _mm512_unpackhi_epi64(a, c);
-        quads[g + 2] = _mm512_unpacklo_epi64(b, d);
-        quads[g + 3] = _mm512_unpackhi_epi64(b, d);
+    for [r0, r1, r2, r3] in rows.as_chunks_mut::<4>().0 {
+        let a = _mm512_unpacklo_epi32(*r0, *r1);
+        let b = _mm512_unpackhi_epi32(*r0, *r1);
+        let c = _mm512_unpacklo_epi32(*r2, *r3);
+        let d = _mm512_unpackhi_epi32(*r2, *r3);
+        *r0 = _mm512_unpacklo_epi64(a, c);
+        *r1 = _mm512_unpackhi_epi64(a, c);
+        *r2 = _mm512_unpacklo_epi64(b, d);
+        *r3 = _mm512_unpackhi_epi64(b, d);
     }
-    let mut out = r;
     for j in 0..4 {
-        let (a, b, c, d) = (quads[j], quads[4 + j], quads[8 + j], quads[12 + j]);
+        let (a, b, c, d) = (rows[j], rows[4 + j], rows[8 + j], rows[12 + j]);
         // Quarters 0 and 2, and 1 and 3, of both.
         let (top_even, bottom_even) = (
             _mm512_shuffle_i32x4::<0x88>(a, b),
@@ -76,10 +74,9 @@ pub(in super::super) fn transpose_16x16(r: [__m512i; 16]) -> [__m512i; 16] {
             _mm512_shuffle_i32x4::<0xdd>(a, b),
             _mm512_shuffle_i32x4::<0xdd>(c, d),
         );
-        out[j] = _mm512_shuffle_i32x4::<0x88>(top_even, bottom_even);
-        out[4 + j] = _mm512_shuffle_i32x4::<0x88>(top_odd, bottom_odd);
-        out[8 + j] = _mm512_shuffle_i32x4::<0xdd>(top_even, bottom_even);
-        out[12 + j] = _mm512_shuffle_i32x4::<0xdd>(top_odd, bottom_odd);
+        rows[j] = _mm512_shuffle_i32x4::<0x88>(top_even, bottom_even);
+        rows[4 + j] = _mm512_shuffle_i32x4::<0x88>(top_odd, bottom_odd);
+        rows[8 + j] = _mm512_shuffle_i32x4::<0xdd>(top_even, bottom_even);
+        rows[12 + j] = _mm512_shuffle_i32x4::<0xdd>(top_odd, bottom_odd);
     }
-    out
 }

@@ -3,6 +3,7 @@
 //! Tensors stay in f32. Each pass rounds what it multiplies while it lays it out, which costs about what the f32 kernels
 //! spend on their own layouts.
 
+mod operands;
 mod shifted;
 mod strip;
 mod weight;

@@ -136,20 +136,7 @@ impl Task<'_> {
                 // SAFETY: the panel has all steps; from each offset the image has the positions of the strip and pixels
                 // behind them; the results are 32 rows of 32.
                 unsafe { tiles.multiply(down, right, &block) };
-                for (i, j) in (0..down).flat_map(|i| (0..right).map(move |j| (i, j))) {
-                    let from = &c[(i * PANEL + j) * ROWS..][..(ROWS - 1) * PANEL + ROWS];
-                    let to = &mut sums[j * ROWS * sums_pitch + start + i * ROWS..]
-                        [..(ROWS - 1) * sums_pitch + ROWS];
-                    // SAFETY: both slices hold 16 rows of 16, and this module runs only where AMX is available.
-                    unsafe {
-                        bf16::transposed(
-                            from.as_ptr().cast(),
-                            PANEL * size_of::<f32>(),
-                            to.as_mut_ptr().cast(),
-                            sums_pitch * size_of::<f32>(),
-                        );
-                    }
-                }
+                turn(c, [down, right], &mut sums[start..], sums_pitch);
             }
             self.store(sums, sums_pitch, panel, y);
         }
@@ -218,6 +205,23 @@ impl Task<'_> {
                     }
                 }
             });
+        }
+    }
+}
+
+/// Writes a block of `down` by `right` tiles of results, a row for each position, as rows of output channels.
+fn turn(block: &[f32], [down, right]: [usize; 2], target: &mut [f32], pitch: usize) {
+    for (i, j) in (0..down).flat_map(|i| (0..right).map(move |j| (i, j))) {
+        let from = &block[(i * PANEL + j) * ROWS..][..(ROWS - 1) * PANEL + ROWS];
+        let to = &mut target[(j * pitch + i) * ROWS..][..(ROWS - 1) * pitch + ROWS];
+        // SAFETY: both slices hold 16 rows of 16, and this module runs only where AMX is available.
+        unsafe {
+            bf16::transposed(
+                from.as_ptr().cast(),
+                PANEL * size_of::<f32>(),
+                to.as_mut_ptr().cast(),
+                pitch * size_of::<f32>(),
+            );
         }
     }
 }
