@@ -215,6 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn tasks_of_tasks_run_once_and_results_keep_their_order() {
+        let results = mapped(20, |i| {
+            let sum = AtomicUsize::new(0);
+            parallel(i, |j| {
+                sum.fetch_add(j + 1, Ordering::Relaxed);
+            });
+            sum.into_inner()
+        });
+        let expected: Vec<usize> = (0..20).map(|i| i * (i + 1) / 2).collect();
+        assert_eq!(results, expected);
+    }
+
+    #[test]
     fn large_blocks_take_the_advice_and_keep_their_content() {
         let len = (9 << 20) / size_of::<u32>();
         // SAFETY: the task writes the whole block.
