@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use redmask::lab::WeightsArg;
 use redmask::lab::audit::{ModelSource, RecordSet, ScalingName};
+use redmask::nn::ops::Precision;
 use redmask::{Binding, DataSpec};
 
 mod poison;
@@ -260,6 +261,11 @@ pub(crate) struct InputArgs {
     /// as published models start from ImageNet's. May be repeated.
     #[arg(long, value_name = "NETWORK=FILE")]
     pub(crate) weights: Vec<WeightsArg>,
+
+    /// How exactly convolutions multiply while models are trained; the recipe's choice by default. `bf16` rounds factors to bfloat16
+    /// and takes about half the time on x86 server CPUs with AMX; other CPUs refuse it. Attacks look at the models in f32.
+    #[arg(long, value_name = "fp32|bf16")]
+    pub(crate) precision: Option<Precision>,
 
     /// First root seed. Everything random follows from it.
     #[arg(long, value_name = "N", default_value_t = 0)]

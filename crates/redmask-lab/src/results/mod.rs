@@ -24,6 +24,7 @@ pub(crate) mod utility;
 use std::collections::{BTreeMap, BTreeSet};
 
 use redmask_core::{Result, SegDataset};
+use redmask_nn::ops::Precision;
 use redmask_report::schema::{
     Block, Condition, Conditions, Measurement, ReportData, Results, Section, Warning,
 };
@@ -333,6 +334,12 @@ fn warn_of_setting(setting: &Setting<'_>, plan: &Plan, findings: &mut Findings) 
             format!(
                 "The published models started from {weights} weights; these started from random ones."
             ),
+        );
+    }
+    if setting.recipe.training.precision == Precision::Bf16 {
+        warn(
+            "bf16-training",
+            "The models were trained with convolutions in bfloat16; published ones and the default are f32.".to_owned(),
         );
     }
     if !setting.recipe.published.is_empty() && setting.profile != "paper" {

@@ -17,7 +17,10 @@ pub(super) fn prepare(
     profile: Option<&str>,
     input: &InputArgs,
 ) -> Result<Experiment> {
-    let (recipe, profile) = source.resolve(profile)?;
+    let (mut recipe, profile) = source.resolve(profile)?;
+    if let Some(precision) = input.precision {
+        recipe.training.precision = precision.checked()?;
+    }
     let data = bind(&recipe, &input.data)?;
     let weights = initial_weights(&recipe, &input.weights)?;
     let count = input.seeds.unwrap_or(recipe.seeds);

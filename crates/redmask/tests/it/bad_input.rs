@@ -39,6 +39,13 @@ fn recipes_that_cannot_be_used() {
 }
 
 #[test]
+fn precisions_that_there_are_not() {
+    let scene = Scene::with_recipe(|r| r);
+    let args = ["run", "recipe.toml", "--precision", "fp16"];
+    refused(&scene, &args, &["fp16", "expected fp32 or bf16"]);
+}
+
+#[test]
 fn bindings_that_mean_nothing() {
     let scene = Scene::with_recipe(|r| r);
     let run = |data: &str, expected: &[&str]| {

@@ -94,6 +94,24 @@ fn a_store_is_shared_between_runs() {
 }
 
 #[test]
+fn a_precision_is_asked_for_and_said() {
+    let scene = Scene::with_recipe(|r| r);
+    let args = ["run", "recipe.toml", "--precision", "bf16"];
+    if !redmask::nn::ops::Precision::Bf16.is_available() {
+        let message = scene.redmask(&args).refused();
+        assert!(message.contains("precision fp32"), "{message}");
+        return;
+    }
+    let text = scene.redmask(&args).done();
+    assert!(text.contains("bfloat16"), "{text}");
+    let recipe = scene.read(&format!("{OUT}/recipe.toml"));
+    assert!(recipe.contains("precision = \"bf16\""), "{recipe}");
+    // Another training, so another run: nothing of it is taken for that one's.
+    let message = scene.redmask(&["run", "recipe.toml"]).refused();
+    assert!(message.contains("--force"), "{message}");
+}
+
+#[test]
 fn another_run_into_the_same_folder_needs_force() {
     let scene = Scene::with_recipe(|r| r);
     scene.redmask(&["run", "recipe.toml", "--out", "a"]).done();
