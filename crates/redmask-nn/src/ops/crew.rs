@@ -17,7 +17,7 @@ use std::{
     thread::{self, Thread},
 };
 
-/// How often a thread looks for work before it sleeps: some 50 to 100 microseconds, more than lies between most operations.
+/// How often a thread looks for work before it sleeps: some tens of microseconds.
 const LOOKS: usize = 2000;
 
 /// What all threads of an operation run until nothing is left of it.
@@ -65,15 +65,15 @@ struct Job {
 pub(super) fn run(helpers: usize, work: Work<'_>) -> bool {
     let crew = crew();
     let helpers = helpers.min(crew.members.len());
+    if helpers == 0 {
+        return false;
+    }
     // Nothing is guarded that a panic could leave half-done: the job is over when the lock is free.
     let turn = match crew.turn.try_lock() {
         Ok(turn) => turn,
         Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
         Err(TryLockError::WouldBlock) => return false,
     };
-    if helpers == 0 {
-        return false;
-    }
     let call = Call::start(crew, helpers, &work, turn);
     work();
     drop(call);

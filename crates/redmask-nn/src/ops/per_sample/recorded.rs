@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::super::memory;
 use burn::module::ParamId;
 
+use super::super::memory;
 use super::Entry;
 use super::parts::{Parts, sum_of_squares};
 
