@@ -180,6 +180,32 @@ pub(super) fn parallel(count: usize, task: impl Fn(usize) + Sync + Send) {
     }
 }
 
+/// A buffer of `count` planes of `area` elements, each filled by `plane(index, elements)`; a task has as many of them as make it
+/// worth its while, at `work` elements read or written a plane.
+///
+/// # Safety
+///
+/// `plane` writes every element.
+pub(super) unsafe fn planes(
+    count: usize,
+    area: usize,
+    work: usize,
+    plane: impl Fn(usize, &mut [f32]) + Sync + Send,
+) -> Vec<f32> {
+    const TASK: usize = 1 << 14;
+    let at_once = TASK.div_ceil(work.max(1));
+    // SAFETY: every plane is filled by one task, wholly as the caller vouches.
+    unsafe {
+        filled(count * area, |values| {
+            parallel(count.div_ceil(at_once), |task| {
+                for index in task * at_once..count.min((task + 1) * at_once) {
+                    plane(index, values.part(index * area, area));
+                }
+            });
+        })
+    }
+}
+
 /// The results of `task(0..count)`, run as by [`parallel`].
 pub(super) fn mapped<T: Send>(count: usize, task: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
     let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();

@@ -101,20 +101,13 @@ pub(super) fn op([x]: [FlexTensor; 1], window: Window) -> (FlexTensor, MaxPool) 
     let simd = Simd::current();
     let mut offsets = vec![0_u8; n * c * area];
     let shared = Shared::new(&mut offsets);
-    // SAFETY: every plane is written whole by its task.
+    // SAFETY: `pool` writes whole planes, of both outputs.
     let y = unsafe {
-        memory::filled(n * c * area, |y: Shared<'_, f32>| {
-            let planes_at_once = (1_usize << 14).div_ceil(h * w);
-            memory::parallel((n * c).div_ceil(planes_at_once), |task| {
-                let first = task * planes_at_once;
-                for plane in first..(n * c).min(first + planes_at_once) {
-                    let x = &values(&x)[plane * h * w..][..h * w];
-                    let (at, y) = (plane * area, y.part(plane * area, area));
-                    let offsets = shared.part(at, area);
-                    scratch::lend(&BUFFERS, |buffers| {
-                        window.pool(simd, x, [h, w], output, buffers, y, offsets);
-                    });
-                }
+        memory::planes(n * c, area, h * w, |plane, y| {
+            let x = &values(&x)[plane * h * w..][..h * w];
+            let offsets = shared.part(plane * area, area);
+            scratch::lend(&BUFFERS, |buffers| {
+                window.pool(simd, x, [h, w], output, buffers, y, offsets);
             });
         })
     };
@@ -285,29 +278,22 @@ impl Gradient<1> for MaxPool {
         let dy = contiguous(dy);
         let g = values(&dy);
         let area = output[0] * output[1];
-        // SAFETY: every plane is written whole by its task.
+        // SAFETY: every plane is filled with zeros first.
         let dx = unsafe {
-            memory::filled(n * c * h * w, |dx: Shared<'_, f32>| {
-                let planes_at_once = (1_usize << 14).div_ceil(h * w);
-                memory::parallel((n * c).div_ceil(planes_at_once), |task| {
-                    let first = task * planes_at_once;
-                    for plane in first..(n * c).min(first + planes_at_once) {
-                        let dx = dx.part(plane * h * w, h * w);
-                        dx.fill(0.0);
-                        let range = plane * area..(plane + 1) * area;
-                        let lines = g[range.clone()]
-                            .chunks_exact(output[1])
-                            .zip(offsets[range].chunks_exact(output[1]));
-                        for (oy, (g, offsets)) in lines.enumerate() {
-                            for (ox, (g, &offset)) in g.iter().zip(offsets).enumerate() {
-                                let offset = usize::from(offset);
-                                let y = oy * stride[0] + offset / kernel[1] - padding[0];
-                                let x = ox * stride[1] + offset % kernel[1] - padding[1];
-                                dx[y * w + x] += g;
-                            }
-                        }
+            memory::planes(n * c, h * w, h * w, |plane, dx| {
+                dx.fill(0.0);
+                let range = plane * area..(plane + 1) * area;
+                let lines = g[range.clone()]
+                    .chunks_exact(output[1])
+                    .zip(offsets[range].chunks_exact(output[1]));
+                for (oy, (g, offsets)) in lines.enumerate() {
+                    for (ox, (g, &offset)) in g.iter().zip(offsets).enumerate() {
+                        let offset = usize::from(offset);
+                        let y = oy * stride[0] + offset / kernel[1] - padding[0];
+                        let x = ox * stride[1] + offset % kernel[1] - padding[1];
+                        dx[y * w + x] += g;
                     }
-                });
+                }
             })
         };
         [Some(flex::tensor(dx, input))]

@@ -89,11 +89,6 @@ type Taps = [(isize, f64); 4];
 /// The taps of output `i` along an axis of so many inputs and so many outputs.
 pub(super) type AxisTaps = fn(usize, usize, usize) -> Taps;
 
-/// Planes that make a task worth its while.
-fn planes_at_once(area: usize) -> usize {
-    (1_usize << 14).div_ceil(area)
-}
-
 /// The taps of output `i` of `output` along an axis of `input` pixels.
 fn half_pixel_taps(i: usize, input: usize, output: usize) -> Taps {
     let position = ((i as f64 + 0.5) * input as f64 / output as f64 - 0.5).max(0.0);

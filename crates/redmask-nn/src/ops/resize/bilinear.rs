@@ -8,11 +8,11 @@ use super::super::{
     autodiff::Gradient,
     flex::{self, contiguous, values},
     kernel::pointwise,
-    memory::{self, Shared},
+    memory,
     scratch::{self, Scratch},
     simd::{Simd, multiversion},
 };
-use super::{AxisTaps, planes_at_once};
+use super::AxisTaps;
 
 thread_local! {
     /// An image that is resized along its rows.
@@ -57,21 +57,15 @@ impl Reads {
         &self,
         planes: usize,
         target: usize,
-        resize: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+        resize: impl Fn(usize, &mut [f32], &mut [f32]) + Sync + Send,
     ) -> Vec<f32> {
         let wide = self.input[0] * self.columns.len();
         let area = self.rows.len() * self.columns.len();
-        // SAFETY: every plane is written whole by its task.
+        // SAFETY: both `resize` below write whole planes.
         unsafe {
-            memory::filled(planes * target, |y: Shared<'_, f32>| {
-                let at_once = planes_at_once(area);
-                memory::parallel(planes.div_ceil(at_once), |task| {
-                    scratch::lend(&WIDENED, |widened| {
-                        let widened = widened.take(wide);
-                        for plane in task * at_once..planes.min((task + 1) * at_once) {
-                            resize(plane, y.part(plane * target, target), widened);
-                        }
-                    });
+            memory::planes(planes, target, area, |plane, values| {
+                scratch::lend(&WIDENED, |widened| {
+                    resize(plane, values, widened.take(wide));
                 });
             })
         }

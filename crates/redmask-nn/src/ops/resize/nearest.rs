@@ -5,10 +5,9 @@ use burn::backend::flex::FlexTensor;
 use super::super::{
     autodiff::Gradient,
     flex::{self, contiguous, values},
-    memory::{self, Shared},
+    memory,
     simd::{Simd, multiversion},
 };
-use super::planes_at_once;
 
 /// The input index of every output index along one axis, in f32 as PyTorch has it: a whole number may come out just below
 /// itself, and then the pixel before it is taken.
@@ -82,21 +81,6 @@ impl Pixels {
     }
 }
 
-/// A buffer whose `count` planes of `area` are filled by `plane`.
-fn planes(count: usize, area: usize, plane: impl Fn(usize, &mut [f32]) + Send + Sync) -> Vec<f32> {
-    let at_once = planes_at_once(area);
-    // SAFETY: every plane is written whole by its task.
-    unsafe {
-        memory::filled(count * area, |y: Shared<'_, f32>| {
-            memory::parallel(count.div_ceil(at_once), |task| {
-                for index in task * at_once..count.min((task + 1) * at_once) {
-                    plane(index, y.part(index * area, area));
-                }
-            });
-        })
-    }
-}
-
 /// A resize and its backward pass.
 pub(in super::super) fn nearest_op(
     [x]: [FlexTensor; 1],
@@ -105,9 +89,13 @@ pub(in super::super) fn nearest_op(
     let x = contiguous(x);
     let input @ [n, c, h, w] = flex::dims(&x);
     let pixels = Pixels::new([h, w], size);
-    let y = planes(n * c, size[0] * size[1], |plane, y| {
-        pixels.take(&values(&x)[plane * h * w..][..h * w], y);
-    });
+    let area = size[0] * size[1];
+    // SAFETY: `take` writes whole planes.
+    let y = unsafe {
+        memory::planes(n * c, area, area, |plane, y| {
+            pixels.take(&values(&x)[plane * h * w..][..h * w], y);
+        })
+    };
     let y = flex::tensor(y, [n, c, size[0], size[1]]);
     (y, Nearest { input, size })
 }
@@ -128,9 +116,12 @@ impl Gradient<1> for Nearest {
         let dy = contiguous(dy);
         let area = size[0] * size[1];
         let pixels = Pixels::new([h, w], size);
-        let dx = planes(n * c, h * w, |plane, dx| {
-            pixels.give(&values(&dy)[plane * area..][..area], dx);
-        });
+        // SAFETY: `give` writes whole planes.
+        let dx = unsafe {
+            memory::planes(n * c, h * w, area, |plane, dx| {
+                pixels.give(&values(&dy)[plane * area..][..area], dx);
+            })
+        };
         [Some(flex::tensor(dx, input))]
     }
 }
@@ -143,13 +134,16 @@ pub(in super::super) fn beside_op(inputs: [FlexTensor; 2]) -> (FlexTensor, Besid
     let [_, skips, height, width] = to;
     let (channels, area) = (c + skips, height * width);
     let pixels = Pixels::new([h, w], [height, width]);
-    let y = planes(n * channels, area, |plane, y| {
-        let (sample, channel) = (plane / channels, plane % channels);
-        match channel.checked_sub(c) {
-            None => pixels.take(&values(&x)[(sample * c + channel) * h * w..][..h * w], y),
-            Some(i) => y.copy_from_slice(&values(&skip)[(sample * skips + i) * area..][..area]),
-        }
-    });
+    // SAFETY: `take` and the copy write whole planes.
+    let y = unsafe {
+        memory::planes(n * channels, area, area, |plane, y| {
+            let (sample, channel) = (plane / channels, plane % channels);
+            match channel.checked_sub(c) {
+                None => pixels.take(&values(&x)[(sample * c + channel) * h * w..][..h * w], y),
+                Some(i) => y.copy_from_slice(&values(&skip)[(sample * skips + i) * area..][..area]),
+            }
+        })
+    };
     let y = flex::tensor(y, [n, channels, height, width]);
     (y, Beside { inputs: [from, to] })
 }
@@ -170,15 +164,21 @@ impl Gradient<2> for Beside {
         };
         let dx = wanted[0].then(|| {
             let pixels = Pixels::new([h, w], [height, width]);
-            let dx = planes(n * c, h * w, |plane, dx| {
-                pixels.give(gradient(plane / c, plane % c), dx);
-            });
+            // SAFETY: `give` writes whole planes.
+            let dx = unsafe {
+                memory::planes(n * c, h * w, area, |plane, dx| {
+                    pixels.give(gradient(plane / c, plane % c), dx);
+                })
+            };
             flex::tensor(dx, from)
         });
         let dskip = wanted[1].then(|| {
-            let dskip = planes(n * skips, area, |plane, dskip| {
-                dskip.copy_from_slice(gradient(plane / skips, c + plane % skips));
-            });
+            // SAFETY: whole planes are copied.
+            let dskip = unsafe {
+                memory::planes(n * skips, area, area, |plane, dskip| {
+                    dskip.copy_from_slice(gradient(plane / skips, c + plane % skips));
+                })
+            };
             flex::tensor(dskip, to)
         });
         [dx, dskip]
