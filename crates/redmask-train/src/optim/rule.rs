@@ -9,7 +9,7 @@ use super::state::Slot;
 pub(super) fn next_update(config: &OptimizerConfig, rate: f64, slot: &mut Slot) -> Update {
     slot.step += 1;
     let t = slot.step as f64;
-    match *config {
+    let (betas, epsilon, weight_decay, decoupled, [gradient, moment]) = match *config {
         OptimizerConfig::Nadam {
             beta1,
             beta2,
@@ -22,16 +22,11 @@ pub(super) fn next_update(config: &OptimizerConfig, rate: f64, slot: &mut Slot) 
             let mu = |t: f64| beta1 * (1.0 - 0.5 * 0.96f64.powf(t * momentum_decay));
             let (mu_now, mu_next) = (mu(t), mu(t + 1.0));
             slot.mu_product *= mu_now;
-            Update::Moments {
-                keep: shrink(decoupled, rate, weight_decay),
-                decay: if decoupled { 0.0 } else { weight_decay as f32 },
-                c1: (1.0 - beta1) as f32,
-                c2: (1.0 - beta2) as f32,
-                scale: (1.0 - beta2.powf(t)).sqrt().recip() as f32,
-                epsilon: epsilon as f32,
-                gradient: (rate * (1.0 - mu_now) / (1.0 - slot.mu_product)) as f32,
-                moment: (rate * mu_next / (1.0 - slot.mu_product * mu_next)) as f32,
-            }
+            let rates = [
+                rate * (1.0 - mu_now) / (1.0 - slot.mu_product),
+                rate * mu_next / (1.0 - slot.mu_product * mu_next),
+            ];
+            ([beta1, beta2], epsilon, weight_decay, decoupled, rates)
         }
         OptimizerConfig::Adam {
             beta1,
@@ -40,16 +35,10 @@ pub(super) fn next_update(config: &OptimizerConfig, rate: f64, slot: &mut Slot) 
             weight_decay,
             decoupled,
             ..
-        } => Update::Moments {
-            keep: shrink(decoupled, rate, weight_decay),
-            decay: if decoupled { 0.0 } else { weight_decay as f32 },
-            c1: (1.0 - beta1) as f32,
-            c2: (1.0 - beta2) as f32,
-            scale: (1.0 - beta2.powf(t)).sqrt().recip() as f32,
-            epsilon: epsilon as f32,
-            gradient: 0.0,
-            moment: (rate / (1.0 - beta1.powf(t))) as f32,
-        },
+        } => {
+            let rates = [0.0, rate / (1.0 - beta1.powf(t))];
+            ([beta1, beta2], epsilon, weight_decay, decoupled, rates)
+        }
         OptimizerConfig::Sgd {
             momentum,
             dampening,
@@ -64,14 +53,30 @@ pub(super) fn next_update(config: &OptimizerConfig, rate: f64, slot: &mut Slot) 
                 (true, false) => (0.0, rate),
                 (true, true) => (rate, rate * momentum),
             };
-            Update::Momentum {
+            return Update::Momentum {
                 decay: weight_decay as f32,
                 keep: momentum as f32,
                 add: add as f32,
                 gradient: gradient as f32,
                 moment: moment as f32,
-            }
+            };
         }
+    };
+    let [beta1, beta2] = betas;
+    let (keep, decay) = if decoupled {
+        (1.0 - rate * weight_decay, 0.0)
+    } else {
+        (1.0, weight_decay)
+    };
+    Update::Moments {
+        keep: keep as f32,
+        decay: decay as f32,
+        c1: (1.0 - beta1) as f32,
+        c2: (1.0 - beta2) as f32,
+        scale: (1.0 - beta2.powf(t)).sqrt().recip() as f32,
+        epsilon: epsilon as f32,
+        gradient: gradient as f32,
+        moment: moment as f32,
     }
 }
 
@@ -80,13 +85,5 @@ pub(super) fn buffers(config: &OptimizerConfig) -> usize {
     match config {
         OptimizerConfig::Nadam { .. } | OptimizerConfig::Adam { .. } => 2,
         OptimizerConfig::Sgd { momentum, .. } => usize::from(*momentum > 0.0),
-    }
-}
-
-fn shrink(decoupled: bool, rate: f64, weight_decay: f64) -> f32 {
-    if decoupled {
-        (1.0 - rate * weight_decay) as f32
-    } else {
-        1.0
     }
 }
