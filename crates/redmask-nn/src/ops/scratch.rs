@@ -9,9 +9,9 @@ pub(super) struct Scratch {
 }
 
 /// A cache line: what starts at one is read line by line, not two lines for each vector.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+pub(super) struct Line([f32; 16]);
 
 // SAFETY: 64 bytes of plain numbers without padding; zeros are a value.
 unsafe impl bytemuck::Zeroable for Line {}

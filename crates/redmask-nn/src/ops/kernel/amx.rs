@@ -12,16 +12,6 @@ pub(in super::super) const ROWS: usize = 16;
 /// Bytes of a row of a tile.
 pub(in super::super) const ROW_BYTES: usize = 64;
 
-/// A row of a tile. What starts at a cache line is read line by line, not two lines for each row.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(64))]
-pub(in super::super) struct TileRow(pub(in super::super) [u16; 2 * ROWS]);
-
-// SAFETY: 64 bytes of plain numbers without padding; zeros are a value.
-unsafe impl bytemuck::Zeroable for TileRow {}
-// SAFETY: as above.
-unsafe impl bytemuck::Pod for TileRow {}
-
 /// Whether the CPU has AMX for bfloat16 and the operating system lets this process use it. Asked once per process.
 pub(in super::super) fn available() -> bool {
     #[cfg(target_os = "linux")]

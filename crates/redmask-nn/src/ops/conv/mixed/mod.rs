@@ -13,8 +13,15 @@ mod weight_gradient;
 mod tests;
 
 pub(super) use self::{shifted::run, weight::TiledWeight};
-use super::super::{kernel::amx, memory, simd::Simd};
+use super::super::{
+    kernel::amx::{self, ROWS},
+    memory,
+    simd::Simd,
+};
 use super::geometry::Geometry;
+
+/// Channels of a panel: two tiles.
+const PANEL: usize = 2 * ROWS;
 
 /// Whether this convolution may run here.
 ///

@@ -8,8 +8,9 @@ use super::super::super::{
 };
 use super::super::geometry::Tap;
 use super::{
+    PANEL,
     strip::{Planes, spread},
-    weight_gradient::{Job, PANEL, STEP},
+    weight_gradient::{Job, STEP},
 };
 
 /// Where the operands of a strip lie.
@@ -38,62 +39,45 @@ impl Job<'_> {
         rows: &mut Scratch,
         buffer: &'b mut Scratch,
     ) -> &'b [u32] {
-        let g = self.g;
-        let area = g.input[0] * g.input[1];
         let pairs = Self::pairs(planes);
         // The last pair from an odd position ends one number later.
         let pitch = spread(2 * pairs + 1, size_of::<u16>());
         let rows = rows.take_as::<u16>(PANEL * pitch);
         let odd = |tap: &Tap| planes.offset(tap.shift) % 2;
-        let parities: [bool; 2] =
-            [0, 1].map(|parity| self.shifts.taps.iter().any(|tap| odd(tap) == parity));
+        let read = [0, 1].map(|parity| self.shifts.taps.iter().any(|tap| odd(tap) == parity));
         let target = buffer.take_as::<u32>(panels.len() * 2 * pairs * PANEL);
         for (panel, target) in panels.zip(target.chunks_exact_mut(2 * pairs * PANEL)) {
             // The sums of what lies behind the last channel are dropped.
-            let channels = PANEL.min(g.inputs - panel * PANEL);
+            let channels = PANEL.min(self.g.inputs - panel * PANEL);
             for (i, row) in rows.chunks_exact_mut(pitch).enumerate().take(channels) {
-                let channel = panel * PANEL + i;
-                // Read past the positions, these meet zeros, which a NaN would survive.
-                row[planes.channel()..].fill(0);
-                planes.for_each_row(|sample, at, reads| {
-                    let row = &mut row[at];
-                    let Some(reads) = reads else {
-                        row.fill(0);
-                        return;
-                    };
-                    row[..reads.inside.start].fill(0);
-                    row[reads.inside.end..].fill(0);
-                    let plane = &self.x[(sample * g.inputs + channel) * area..][..area];
-                    // SAFETY: this module runs only where AMX is available.
-                    unsafe {
-                        bf16::row(&plane[reads.from..], g.stride[1], &mut row[reads.inside]);
-                    }
-                });
+                self.lay_out_channel(planes, panel * PANEL + i, row);
             }
-            let halves = channels.div_ceil(ROWS);
-            for (parity, target) in target.chunks_exact_mut(pairs * PANEL).enumerate() {
-                if !parities[parity] {
-                    continue;
-                }
-                for (block, target) in target.chunks_exact_mut(ROWS * PANEL).enumerate() {
-                    for half in 0..halves {
-                        let from = half * ROWS * pitch + block * STEP + parity;
-                        let from = &rows[from..][..(ROWS - 1) * pitch + STEP];
-                        // SAFETY: the source has 16 rows of 32 numbers from there on, the target 16 rows of 32 pairs;
-                        // this module runs only where AMX is available.
-                        unsafe {
-                            bf16::transposed(
-                                from.as_ptr().cast(),
-                                pitch * size_of::<u16>(),
-                                target[half * ROWS..].as_mut_ptr().cast(),
-                                PANEL * size_of::<u32>(),
-                            );
-                        }
-                    }
-                }
+            let targets = target.chunks_exact_mut(pairs * PANEL);
+            for (parity, target) in targets.enumerate().filter(|&(parity, _)| read[parity]) {
+                pair(&rows[parity..], pitch, channels, target);
             }
         }
         target
+    }
+
+    /// Lays out an input channel.
+    fn lay_out_channel(&self, planes: &Planes, channel: usize, row: &mut [u16]) {
+        let g = self.g;
+        let area = g.input[0] * g.input[1];
+        // Read past the positions, these meet zeros, which a NaN would survive.
+        row[planes.channel()..].fill(0);
+        planes.for_each_row(|sample, at, reads| {
+            let row = &mut row[at];
+            let Some(reads) = reads else {
+                row.fill(0);
+                return;
+            };
+            row[..reads.inside.start].fill(0);
+            row[reads.inside.end..].fill(0);
+            let plane = &self.x[(sample * g.inputs + channel) * area..][..area];
+            // SAFETY: this module runs only where AMX is available.
+            unsafe { bf16::row(&plane[reads.from..], g.stride[1], &mut row[reads.inside]) };
+        });
     }
 
     /// Lays out a channel of the gradient.
@@ -110,5 +94,24 @@ impl Job<'_> {
             done = at + width;
         });
         row[done..].fill(0);
+    }
+}
+
+/// Turns rows of positions, `pitch` apart, into rows of 32 channels, one for each pair of positions.
+fn pair(rows: &[u16], pitch: usize, channels: usize, target: &mut [u32]) {
+    for (block, target) in target.chunks_exact_mut(ROWS * PANEL).enumerate() {
+        for half in 0..channels.div_ceil(ROWS) {
+            let from = &rows[half * ROWS * pitch + block * STEP..][..(ROWS - 1) * pitch + STEP];
+            // SAFETY: the source has 16 rows of 32 numbers, the target 16 rows of 32 pairs; this module runs only where
+            // AMX is available.
+            unsafe {
+                bf16::transposed(
+                    from.as_ptr().cast(),
+                    pitch * size_of::<u16>(),
+                    target[half * ROWS..].as_mut_ptr().cast(),
+                    PANEL * size_of::<u32>(),
+                );
+            }
+        }
     }
 }

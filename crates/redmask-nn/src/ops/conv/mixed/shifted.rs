@@ -7,18 +7,19 @@ use std::{cell::RefCell, ops::Range};
 
 use super::super::super::{
     kernel::{
-        amx::{Block, ROWS, TileRow, Tiles},
+        amx::{Block, ROWS, Tiles},
         bf16,
         pointwise::{self, Affine},
     },
     memory::{self, Shared},
-    scratch::{self, Scratch},
+    scratch::{self, Line, Scratch},
     simd::Simd,
 };
 use super::super::geometry::{Shifts, Sums, even_part};
 use super::{
+    PANEL,
     strip::{Planes, spread, strips},
-    weight::{PANEL, TiledWeight},
+    weight::TiledWeight,
 };
 
 /// Positions of a strip: its results for a panel of channels stay in the second-level cache.
@@ -116,7 +117,7 @@ impl Task<'_> {
             );
         }
         let tiles = Tiles::new(pairs);
-        let mut results = [TileRow::default(); 2 * DOWN];
+        let mut results = [Line::default(); 2 * DOWN];
         let c: &mut [f32] = bytemuck::cast_slice_mut(&mut results);
         for panel in panels {
             let right = self.channels(panel).len().div_ceil(ROWS);
@@ -154,7 +155,8 @@ impl Task<'_> {
         let area = s.input[0] * s.input[1];
         let len = self.planes.channel() * depth.width;
         // Tiles and groups of taps read past the last position. What they read there meets zeros, which a NaN would survive.
-        let image = image.take_as::<u16>(depth.blocks * len + (DOWN + PANEL) * PANEL);
+        let behind = (DOWN + PANEL) * depth.width;
+        let image = image.take_as::<u16>(depth.blocks * len + behind);
         let (blocks, behind) = image.split_at_mut(depth.blocks * len);
         behind.fill(0);
         for (block, target) in blocks.chunks_exact_mut(len).enumerate() {

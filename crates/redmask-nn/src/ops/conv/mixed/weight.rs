@@ -3,12 +3,9 @@
 use std::cell::RefCell;
 
 use super::super::super::{
-    kernel::{
-        amx::{ROWS, TileRow},
-        bf16,
-    },
+    kernel::{amx::ROWS, bf16},
     memory::{self, Shared},
-    scratch::{self, Scratch},
+    scratch::{self, Line, Scratch},
     simd::Simd,
 };
 use super::super::{
@@ -17,12 +14,10 @@ use super::super::{
     transpose::transpose,
     weight::{Reduce, Weight},
 };
+use super::PANEL;
 
 /// Numbers of a row of a tile.
 const WIDTH: usize = 2 * ROWS;
-
-/// Output channels of a panel: two tiles.
-pub(super) const PANEL: usize = 2 * ROWS;
 
 /// Numbers of the widest pixel of which several are summed in one step.
 const NARROW: usize = 8;
@@ -61,6 +56,8 @@ pub(super) struct Group {
 
 impl Group {
     /// The taps of `shifts`, as many in one group as fit into `most` pixels.
+    ///
+    /// A smaller group than the largest reads further pixels of its row, times zero: a value that is not finite shows there too.
     fn all(shifts: &Shifts, most: usize) -> Vec<Self> {
         let halo = Halo::new(shifts);
         let mut taps: Vec<_> = shifts
@@ -91,7 +88,7 @@ impl Group {
 /// Weights as `[panels][blocks of channels][groups of taps][pairs of numbers][32 outputs]`, rounded to bfloat16.
 #[derive(Debug)]
 pub(in super::super) struct TiledWeight {
-    values: Vec<TileRow>,
+    values: Vec<Line>,
     pub(super) groups: Vec<Group>,
     /// Pairs of numbers that a step sums: the channels of the largest group, at most 16.
     pub(super) pairs: usize,
@@ -126,7 +123,7 @@ impl TiledWeight {
             count.min(64)
         };
         let step = 2 * pairs;
-        let pack = |values: Shared<'_, TileRow>, task: usize| {
+        let pack = |values: Shared<'_, Line>, task: usize| {
             for index in even_part(count, tasks, task) {
                 let first = [
                     index / depth.blocks * PANEL,
@@ -146,9 +143,9 @@ impl TiledWeight {
                     }
                     .lay_out(weight, scratch);
                     // Numbers of the outputs side by side; what no group writes stays zero.
-                    let mut rows = [TileRow::default(); PANEL];
+                    let mut rows = [[0_u16; WIDTH]; PANEL];
                     for (i, group) in groups.iter().enumerate() {
-                        for (o, TileRow(row)) in rows.iter_mut().enumerate().take(valid[0]) {
+                        for (o, row) in rows.iter_mut().enumerate().take(valid[0]) {
                             source.round(o, &group.elements, depth.width, row);
                         }
                         // SAFETY: every step of every panel is written by one task.
@@ -157,7 +154,7 @@ impl TiledWeight {
                         // Pairs of numbers are 32 bits, which the transposition only moves.
                         transpose(
                             simd,
-                            bytemuck::cast_slice(&rows),
+                            bytemuck::cast_slice(rows.as_flattened()),
                             WIDTH / 2,
                             [PANEL, pairs],
                             bytemuck::cast_slice_mut(target),

@@ -7,9 +7,9 @@
 use std::{cell::RefCell, ops::Range};
 
 use super::super::super::{
-    kernel::amx::{Block, ROW_BYTES, ROWS, TileRow, Tiles},
+    kernel::amx::{Block, ROW_BYTES, ROWS, Tiles},
     memory::{self, Shared},
-    scratch::{self, Scratch},
+    scratch::{self, Line, Scratch},
     simd::Simd,
 };
 use super::super::{
@@ -17,17 +17,15 @@ use super::super::{
     transpose::transpose,
 };
 use super::{
+    PANEL,
     operands::Operands,
     strip::{Planes, Strip, spread, strips},
 };
 
-/// Channels of a panel: two tiles.
-pub(super) const PANEL: usize = 2 * ROWS;
-
 /// Positions of one product of tiles.
 pub(super) const STEP: usize = 2 * ROWS;
 
-/// Positions summed before results are stored: both factors stay in the first-level cache.
+/// Positions summed before results are stored.
 const CHUNK: usize = 512;
 
 /// Positions of a strip.
@@ -96,40 +94,16 @@ impl Job<'_> {
     fn by_positions(&self, parts: usize, dw: Shared<'_, f32>) {
         let strips = strips(self.shifts, POSITIONS, parts);
         let len = self.sums(self.panels());
+        let lines = len * size_of::<f32>() / size_of::<Line>();
         // SAFETY: each task writes its part whole, at the latest when it fills it with zeros.
         let mut sums = unsafe {
-            memory::filled(parts * len / PANEL * 2, |sums: Shared<'_, TileRow>| {
+            memory::filled(parts * lines, |sums: Shared<'_, Line>| {
                 memory::parallel(parts, |part| {
-                    let lines = len / PANEL * 2;
                     let sums = bytemuck::cast_slice_mut(sums.part(part * lines, lines));
                     sums.fill(0.0);
                     scratch::lend(&BUFFERS, |buffers| {
                         for strip in &strips[even_part(strips.len(), parts, part)] {
-                            let planes = Planes::new(self.shifts, strip.clone());
-                            let Buffers {
-                                input,
-                                gradient,
-                                row,
-                            } = buffers;
-                            let positions = planes.positions().next_multiple_of(STEP);
-                            let pitch = spread(positions, size_of::<u16>());
-                            let channels = self.output_panels() * PANEL;
-                            let gradient = gradient.take_as::<u16>(channels * pitch);
-                            for (channel, row) in gradient
-                                .chunks_exact_mut(pitch)
-                                .enumerate()
-                                .take(self.g.outputs)
-                            {
-                                self.lay_out_gradient(&planes, channel, row);
-                            }
-                            let operands = Operands {
-                                planes: &planes,
-                                gradient,
-                                pitch,
-                                input: self.lay_out_input(&planes, 0..self.panels(), row, input),
-                                positions,
-                            };
-                            self.multiply(&operands, 0..self.panels(), true, sums);
+                            self.add_strip(strip, buffers, sums);
                         }
                     });
                 });
@@ -148,6 +122,31 @@ impl Job<'_> {
         memory::parallel(self.panels(), |panel| {
             self.store(panel, &total[panel * per_panel..][..per_panel], dw);
         });
+    }
+
+    /// Adds the products of a strip to the sums of all weights.
+    fn add_strip(&self, strip: &Strip, buffers: &mut Buffers, sums: &mut [f32]) {
+        let Buffers {
+            input,
+            gradient,
+            row,
+        } = buffers;
+        let planes = Planes::new(self.shifts, strip.clone());
+        let positions = planes.positions().next_multiple_of(STEP);
+        let pitch = spread(positions, size_of::<u16>());
+        let gradient = gradient.take_as::<u16>(self.output_panels() * PANEL * pitch);
+        let rows = gradient.chunks_exact_mut(pitch).take(self.g.outputs);
+        for (channel, row) in rows.enumerate() {
+            self.lay_out_gradient(&planes, channel, row);
+        }
+        let operands = Operands {
+            planes: &planes,
+            gradient,
+            pitch,
+            input: self.lay_out_input(&planes, 0..self.panels(), row, input),
+            positions,
+        };
+        self.multiply(&operands, 0..self.panels(), true, sums);
     }
 
     /// Many weights or small images: each task sums all positions into the weights of a panel of input channels.
